@@ -99,7 +99,7 @@ pub(crate) fn routes() -> Vec<BodyRoute> {
                 .any(|parameter| parameter["name"] == "Idempotency-Key"),
             is_for_owner: operation["description"]
                 .as_str()
-                .is_some_and(|about| about.contains("the token of whoever runs the server")),
+                .is_some_and(|about| about.contains("the owner's token")),
             method,
         })
     };

@@ -111,7 +111,10 @@ async fn an_event_is_a_dead_letter_after_its_last_retry_and_delivery_continues()
     );
     assert_eq!(
         (&letter["error"], &letter["kind"]),
-        (&json!("it answered 500"), &json!("transfer"))
+        (
+            &json!("the receiver answered with the status 500"),
+            &json!("transfer")
+        )
     );
     assert_eq!(letters["dead_letters"].as_array().unwrap().len(), 1);
 

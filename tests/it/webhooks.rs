@@ -193,7 +193,7 @@ async fn urls_to_private_addresses_are_refused() {
         ),
         (json!("https://[fd00::1]/"), "private or reserved"),
         (json!("http://bot.example/"), "use https://"),
-        (json!("https://me:word@bot.example/"), "no password"),
+        (json!("https://me:word@bot.example/"), "a password"),
         (json!("ftp://bot.example/"), "begins with https://"),
         (
             json!(format!("https://bot.example/{}", "x".repeat(2048))),

@@ -1,8 +1,9 @@
-//! The API: routes, and what every request passes through.
+//! The HTTP API: its routes and the layers that every request passes.
 //!
-//! Authentication, scope, the names in the path, the size and the syntax of headers and body all
-//! come before the idempotency key is looked up, and the rules come after. Whatever is refused
-//! before the look-up is never stored under the key.
+//! Authentication, scope, the names in the path, and the size and syntax of headers and body are
+//! checked before the idempotency key is looked up; the rules of the ledger are checked after it. A
+//! request that fails before the look-up is never stored under its key, so it can be corrected and
+//! sent again under the same key.
 
 mod accounts;
 pub(crate) mod api;
@@ -23,8 +24,11 @@ mod holds;
 mod intake;
 mod json;
 mod keys;
+mod limits;
+mod money;
 mod opening;
 mod outcomes;
+mod owner_token;
 mod past;
 mod plugins;
 mod position;
@@ -34,91 +38,50 @@ mod rate;
 mod render;
 mod reversals;
 mod seeds;
+mod state;
 mod statement;
 mod streams;
 mod transfers;
 mod webhooks;
-
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{from_fn, map_response};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{Semaphore, watch};
+use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::bodies::BodyLimiter;
-use crate::rate::Rates;
-use crate::service::Service;
-use crate::webhooks::Webhooks;
 use api::codes::Code;
-pub use api::openapi::document as openapi;
 use api::route::Resource;
-pub use auth::OwnerToken;
+pub(crate) use api::views::delivered_event;
 pub(crate) use backup::BackupBody;
-pub(crate) use events::body as event_body;
 pub(crate) use keys::{all as keys_of, is_reserved, write as write_key};
 pub(crate) use opening::{
     LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport,
     is_list_name,
 };
+pub use owner_token::OwnerToken;
 pub use problem::Problem;
 pub use render::render;
+pub use state::Api;
 pub(crate) use transfers::MEMO_CHARS_MAX;
 
-/// What handlers share.
-#[derive(Clone)]
-pub struct Api {
-    service: Service,
-    owner: Arc<OwnerToken>,
-    streams: Arc<streams::Streams>,
-    exports: Arc<Semaphore>,
-    audits: Arc<Semaphore>,
-    rates: Arc<Rates>,
-    webhooks: Webhooks,
-    bodies: Arc<BodyLimiter>,
-    ending: watch::Receiver<bool>,
-}
-
 impl Api {
-    /// The API of a running service, until `ending`.
-    pub fn new(
-        service: Service,
-        owner: OwnerToken,
-        rates: Rates,
-        webhooks: Webhooks,
-        bodies: Arc<BodyLimiter>,
-        ending: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
-            service,
-            owner: Arc::new(owner),
-            streams: Arc::new(streams::Streams::new()),
-            exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
-            audits: Arc::new(audit::place()),
-            rates: Arc::new(rates),
-            webhooks,
-            bodies,
-            ending,
-        }
-    }
-
-    /// All routes.
+    /// Builds the router with all routes.
     pub fn router(self) -> Router {
         api::route::router(resources(), &self.bodies)
             .fallback(no_route)
             .method_not_allowed_fallback(no_method)
             .layer(DefaultBodyLimit::disable())
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn(rate::tell))
-            .layer(map_response(keep_nowhere))
+            .layer(from_fn(rate::add_headers))
+            .layer(map_response(forbid_caching))
             .with_state(self)
     }
 }
 
-/// Everything that can be asked for, in the order in which the description shows it.
+/// The resources of the API, in the order of its description.
 fn resources() -> Vec<Resource> {
     vec![
         economies::routes(),
@@ -135,13 +98,18 @@ fn resources() -> Vec<Resource> {
         keys::routes(),
         components::routes(),
         health::routes(),
-        api::docs::routes(),
+        api::docs::routes(openapi),
     ]
 }
 
-/// What is answered is of this moment and for the key that asked: no cache on the way keeps it (RFC 9111,
-/// section 5.2.2.5).
-async fn keep_nowhere(mut response: Response) -> Response {
+/// Returns the OpenAPI document of this server's API.
+pub fn openapi() -> Value {
+    api::openapi::document(&resources())
+}
+
+/// Forbids caches to store a response: it is valid only for this moment and for the key of the
+/// request (RFC 9111, section 5.2.2.5).
+async fn forbid_caching(mut response: Response) -> Response {
     let no_store = HeaderValue::from_static("no-store");
     response
         .headers_mut()
@@ -150,15 +118,23 @@ async fn keep_nowhere(mut response: Response) -> Response {
 }
 
 async fn no_route() -> Problem {
-    Problem::new(Code::RouteNotFound, "the API has no such path")
+    Problem::new(
+        Code::RouteNotFound,
+        "the API has no such path; `/docs` lists all paths",
+    )
 }
 
 async fn no_method() -> Problem {
-    let detail = "this path does not take this method";
+    let detail = "this path does not support this method; `/docs` lists the methods of each path";
     Problem::new(Code::MethodNotAllowed, detail)
 }
 
-/// A panic is a bug of ours: it costs its own request, and says nothing of its insides.
+/// Turns a panic of a handler into a response with the status 500. The panic ends only its own
+/// request, and the response reveals nothing about it.
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::bug("a bug was met; it is in the log. Ask again with the same key").into_response()
+    Problem::internal(
+        "internal error: the request was aborted, and the server's log says why. Send it \
+                  again with the same key",
+    )
+    .into_response()
 }

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::bodies::BodyLimiter;
 use crate::clock::Ticks;
-use crate::http::{Api, OwnerToken, render};
+use crate::http::{Api, OwnerToken, delivered_event, render};
 use crate::rate::Rates;
 use crate::service::error::ServiceError;
 use crate::service::{CallBounds, Service};
@@ -175,7 +175,7 @@ impl Server {
         service.storage().announce(&owner)?;
         let admin_key = first_key(&service).await?;
         let stopping = watch::Sender::new(false);
-        let webhooks = Webhooks::new(service.clone(), setup.webhooks);
+        let webhooks = Webhooks::new(service.clone(), setup.webhooks, delivered_event);
         let api = Api::new(
             service.clone(),
             OwnerToken::new(&token),

@@ -1,9 +1,9 @@
-//! Webhooks: an economy's events, sent to whoever follows it, one after the other.
+//! Delivery of an economy's events to webhooks.
 //!
-//! Each webhook has a follower, a task of its own that reads the journal and never the writer's
-//! queue. It sends one event at a time, in order, until the receiver has it or the schedule of
-//! retries is through; then the event is kept as a dead letter and the next one goes on. How far it
-//! has come is noted beside the journal, at most once in a while.
+//! Each webhook has a follower, a task that reads the journal and never uses the writer's queue. A
+//! follower sends one event at a time, in order, until the receiver accepts it or all attempts have
+//! failed; then it stores the event as a dead letter and continues with the next one. Progress is
+//! written to the database file outside of the journal, at most once per interval.
 
 mod address;
 mod attempt;
@@ -18,7 +18,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bursar_ledger::{EconomyId, Webhook, WebhookId, WebhookUrl};
-use bursar_storage::{Delivery, WebhookPlace};
+use bursar_storage::{Delivery, Event, WebhookPlace};
+use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::keyed_locks::KeyedLocks;
@@ -28,13 +29,17 @@ use attempt::Sender;
 use progress::Progress;
 pub use setup::{Dice, WebhookSetup};
 
-/// Attempts at the same time, of all economies together.
+/// The greatest number of simultaneous attempts of all economies together.
 const ATTEMPTS_MAX: usize = 512;
 
-/// Attempts of one economy at the same time.
+/// The greatest number of simultaneous attempts of one economy.
 const ATTEMPTS_PER_ECONOMY_MAX: usize = 4;
 
-/// All webhooks of a server. Cloning shares them.
+/// A function that builds the body of an event's delivery. The API provides it, so that this module
+/// does not depend on the API.
+pub type EventBody = fn(&Event, &EconomyId) -> Value;
+
+/// The webhooks of a server. Clones share the same state.
 #[derive(Clone)]
 pub struct Webhooks {
     parts: Arc<Parts>,
@@ -43,22 +48,24 @@ pub struct Webhooks {
 struct Parts {
     service: Service,
     setup: WebhookSetup,
+    body: EventBody,
     sender: Sender,
     all: Semaphore,
     per_economy: KeyedLocks<EconomyId>,
-    /// How far each webhook has come, from when it is first asked about.
+    /// The progress of each webhook that was needed since the start.
     known: Mutex<HashMap<WebhookPlace, Arc<Progress>>>,
-    /// Told when there may be a new webhook.
+    /// Notified when a webhook may be new.
     look: Notify,
 }
 
 impl Webhooks {
-    /// Nothing is sent before [`Webhooks::run`].
-    pub fn new(service: Service, setup: WebhookSetup) -> Self {
+    /// Creates the webhooks of a service. Nothing is sent before [`Webhooks::run`].
+    pub fn new(service: Service, setup: WebhookSetup, body: EventBody) -> Self {
         let sender = Sender::new(&setup.trusted, setup.patience, setup.allow_private);
         let parts = Parts {
             service,
             setup,
+            body,
             sender,
             all: Semaphore::new(ATTEMPTS_MAX),
             per_economy: KeyedLocks::new(ATTEMPTS_PER_ECONOMY_MAX),
@@ -70,17 +77,17 @@ impl Webhooks {
         }
     }
 
-    /// Takes a URL apart, if something would be sent there.
+    /// Parses a URL and checks that events may be sent to it.
     pub fn target(&self, url: &WebhookUrl) -> Result<Target, AddressError> {
         Target::parse(url, self.parts.setup.allow_private)
     }
 
-    /// How far a webhook has come.
+    /// Returns the progress of a webhook.
     pub fn delivery(&self, economy: &EconomyId, id: &WebhookId, webhook: &Webhook) -> Delivery {
         self.progress(economy, id, webhook).view()
     }
 
-    /// A webhook was made, changed or removed: it is looked at now.
+    /// Notifies the followers that a webhook was created, changed or deleted.
     pub fn changed(&self, economy: &EconomyId, id: &WebhookId) {
         let place = (economy.clone(), id.clone());
         if let Some(progress) = self.known().get(&place) {
@@ -89,7 +96,8 @@ impl Webhooks {
         self.parts.look.notify_one();
     }
 
-    /// The progress of a webhook: as it is known here, as it was noted, or none yet.
+    /// Returns the progress of a webhook: from memory, from the last note in the file, or a new
+    /// one.
     fn progress(&self, economy: &EconomyId, id: &WebhookId, webhook: &Webhook) -> Arc<Progress> {
         let place = (economy.clone(), id.clone());
         let mut known = self.known();
@@ -103,7 +111,7 @@ impl Webhooks {
         progress
     }
 
-    /// The progress of a webhook by its last note.
+    /// Returns the progress of a webhook from the last note in the file.
     fn noted(&self, place: &WebhookPlace, webhook: &Webhook) -> Delivery {
         let start = webhook.start();
         let noted = self.parts.service.storage().delivery(place);
@@ -116,7 +124,8 @@ impl Webhooks {
             let done = delivery.done;
             tracing::warn!(
                 %economy, %webhook, done, newest,
-                "a webhook was noted to be ahead of its economy; it goes on with the next event"
+                "the progress of a webhook was ahead of its economy's journal; it continues with \
+                 the next event"
             );
             delivery.done = newest;
         }
@@ -124,7 +133,8 @@ impl Webhooks {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<WebhookPlace, Arc<Progress>>> {
-        // Each entry is whole at any time.
+        // Every entry is complete at any time, so a panic of another thread does not invalidate the
+        // map.
         self.parts
             .known
             .lock()

@@ -1,4 +1,4 @@
-//! Accounts: made and changed by PUT, read with their balances.
+//! The routes that open, change and read accounts.
 
 use axum::Json;
 use axum::body::Body;
@@ -10,7 +10,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::codes::Code;
 use super::api::route::{Resource, Route};
 use super::api::views::{AccountView, Put};
 use super::api::{schemas, views};
@@ -27,22 +26,31 @@ pub(super) fn routes() -> Resource {
         .operation(
             "set_account",
             "Open or change an account",
-            "Absent members stay. Limits are per asset and merged: an asset that is absent keeps its \
-             limit, `null` removes it, and `null` instead of all assets removes them all. `null` \
-             clears the metadata. An account may be PUT before every command: what is already so \
-             stays so. All but `metadata` needs the scope `admin`. A key with the scope `call` that \
-             `admits` members opens new accounts beneath its pattern, without limits, and hears of \
-             one that is there, and is asked for as it is, that nothing `changed`.",
+            "Creates the account if it does not exist, and changes it otherwise. Absent members \
+             keep their present value. Limits are merged by asset: an absent asset keeps its \
+             limit, `null` as the limit of an asset removes it, and `null` instead of the object \
+             removes all limits. `null` removes the metadata. The request may be repeated before \
+             every command: if nothing differs, nothing changes. The members other than `metadata` \
+             require the scope `admin`. A key with the scope `call` whose `admits` matches the \
+             account may create it, without limits. For an account that exists, that key gets \
+             `\"changed\": false` if the request would change nothing, and `not_admitted` \
+             otherwise.",
         )
         .needs(Scope::Transfer)
         .body::<AccountBody>("as_it_is", json!({}))
         .or_body("with_metadata", json!({ "metadata": { "name": "Ada" } }))
-        .or_body("on_credit", json!({
+        .or_body(
+            "on_credit",
+            json!({
                 "credit_limit": { "coin": 100 }, "ceiling": { "item:arrow": 64, "coin": null },
             }),
         )
-        .answers::<Put<AccountView<'static>>>(StatusCode::CREATED, "The account is new.")
-        .answers::<Put<AccountView<'static>>>(StatusCode::OK, "The account was there.")
+        .answers::<Put<AccountView<'static>>>(StatusCode::CREATED, "The account was created.")
+        .answers::<Put<AccountView<'static>>>(
+            StatusCode::OK,
+            "The account exists; `changed` tells \
+                                                               if this request changed it.",
+        )
         .example(json!({
             "id": "user:1", "status": "open", "credit_limit": { "coin": 100 }, "changed": false,
             "balances": { "coin": { "posted": 200, "held": 0, "available": 200 } },
@@ -66,8 +74,8 @@ pub(super) fn routes() -> Resource {
     let read = Route::get(ACCOUNT, read)
         .operation(
             "get_account",
-            "Read an account",
-            "The account, with what it has of each asset.",
+            "Get an account",
+            "Returns the account and its balances in all assets.",
         )
         .needs(Scope::Read)
         .answers::<AccountView<'static>>(StatusCode::OK, "The account.")
@@ -78,35 +86,35 @@ pub(super) fn routes() -> Resource {
         .error(StatusCode::NOT_FOUND, &["account_not_found"]);
     Resource {
         name: "accounts",
-        about: "Accounts hold balances, one for each asset.",
+        about: "An account holds a balance in each asset.",
         routes: vec![set, read, statement::route(), past::route()],
     }
 }
 
-/// What a PUT says of an account.
+/// Changes to an account. Absent members keep their present value.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountBody {
     #[schemars(with = "Option<schemas::AccountStatus>")]
     status: Option<AccountStatus>,
-    /// The most that balances may be below zero, by asset; removed, 0. Only a currency can be owed: an item
-    /// never goes below zero.
+    /// The amount by which balances may be below zero, by asset; 0 after removal. Only a currency
+    /// can have a credit limit, an item cannot.
     #[serde(default)]
     #[schemars(with = "Option<schemas::LimitsPatch>")]
     credit_limit: Patch<LimitsPatch>,
-    /// The most that balances may be, by asset; removed, 2^53 − 1.
+    /// The greatest balances, by asset; 2^53 − 1 after removal.
     #[serde(default)]
     #[schemars(with = "Option<schemas::LimitsPatch>")]
     ceiling: Patch<LimitsPatch>,
-    /// Replaced as a whole.
+    /// Your own data. It replaces the present metadata completely.
     #[serde(default)]
     #[schemars(with = "Option<schemas::Document>")]
     metadata: Patch<Value>,
 }
 
 impl AccountBody {
-    /// How far an account may be overdrawn, and whether anything moves on it, is the operator's to
-    /// say, not the bot's.
+    /// Returns the scope that the change requires. A bot must not decide by itself how far an
+    /// account may be overdrawn or if it is frozen, so these changes require `admin`.
     fn needs(&self) -> Scope {
         let limits_stay = self.credit_limit.is_keep() && self.ceiling.is_keep();
         if limits_stay && self.status.is_none() {
@@ -172,12 +180,6 @@ pub(super) async fn read(
     let id: AccountId = extract::name("account", &account)?;
     let state = api.service.state();
     let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
-    let found = books.account(&id).ok_or_else(|| no_account(&id))?;
+    let found = books.account(&id).ok_or_else(|| Problem::no_account(&id))?;
     Ok(Json(views::to_json(views::account(&id, found))))
-}
-
-/// The problem of an account in the path that is not there.
-pub(super) fn no_account(id: &AccountId) -> Problem {
-    let detail = format!("the economy has no account `{id}`");
-    Problem::new(Code::AccountNotFound, detail)
 }

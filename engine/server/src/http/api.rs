@@ -1,4 +1,5 @@
-//! The description of the API: routes, schemas, codes, views and pages.
+//! The description of the API: routes, schemas, codes, response bodies and the pages made from
+//! them.
 
 pub(crate) mod codes;
 pub(crate) mod docs;

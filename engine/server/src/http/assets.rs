@@ -1,4 +1,4 @@
-//! Assets: made and changed by PUT, listed with their supply.
+//! The routes that create, change, read and list assets.
 
 mod flows;
 
@@ -12,7 +12,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::api::codes::Code;
 use super::api::route::{Resource, Route};
 use super::api::views::{AssetView, Put};
 use super::api::{schemas, views};
@@ -23,17 +22,17 @@ use super::{Api, extract};
 use crate::service::blocking;
 use crate::service::error::ServiceError;
 
-/// Characters in an asset's name.
+/// The greatest length of an asset's name, in characters.
 const NAME_CHARS_MAX: usize = 64;
-/// Characters in an asset's symbol.
+/// The greatest length of an asset's symbol, in characters.
 const SYMBOL_CHARS_MAX: usize = 16;
-/// Decimals in a display: a balance has 16 digits at most.
+/// The greatest number of displayed decimals: a balance has at most 16 digits.
 const DECIMALS_MAX: u8 = 15;
 
-/// Holders in one answer.
+/// The greatest number of holders in one response.
 const HOLDERS_MAX: usize = 1000;
 
-/// Holders in a page, if a request does not say.
+/// The default number of holders in one response.
 const HOLDERS: usize = 10;
 
 const ASSET: &str = "/v1/economies/{economy}/assets/{asset}";
@@ -41,7 +40,7 @@ const ASSET: &str = "/v1/economies/{economy}/assets/{asset}";
 pub(super) fn routes() -> Resource {
     Resource {
         name: "assets",
-        about: "Assets are what amounts count: currencies, and items.",
+        about: "An asset is a currency or an item. Amounts are whole numbers in its smallest unit.",
         routes: vec![
             set_route(),
             read_route(),
@@ -56,27 +55,44 @@ fn set_route() -> Route {
     Route::put(ASSET, set)
         .operation(
             "set_asset",
-            "Make or change an asset",
-            "A new asset needs `kind` and `name`. `kind` and `decimals` never change. Absent members \
-             stay, `null` clears an optional one.",
+            "Create or change an asset",
+            "Creates the asset if it does not exist, which requires `kind` and `name`, and changes \
+             it otherwise. `kind` and `decimals` cannot change. Absent members keep their present \
+             value; `null` removes an optional one.",
         )
         .needs(Scope::Admin)
         .body::<AssetBody>("currency", json!({ "kind": "currency", "name": "Coin" }))
         .or_body("item", json!({ "kind": "item", "name": "Potion" }))
-        .answers::<Put<AssetView<'static>>>(StatusCode::CREATED, "The asset is new.")
-        .answers::<Put<AssetView<'static>>>(StatusCode::OK, "The asset was there.")
+        .answers::<Put<AssetView<'static>>>(StatusCode::CREATED, "The asset was created.")
+        .answers::<Put<AssetView<'static>>>(
+            StatusCode::OK,
+            "The asset exists; `changed` tells if \
+                                                             this request changed it.",
+        )
         .example(json!({
             "id": "coin", "kind": "currency", "name": "Coin", "decimals": 0, "supply": 200,
             "changed": false,
         }))
         .error(StatusCode::CONFLICT, &["asset_fixed"])
-        .error(StatusCode::UNPROCESSABLE_ENTITY, &["asset_incomplete", "economy_closed", "quota_reached", "supply_limit"])
+        .error(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &[
+                "asset_incomplete",
+                "economy_closed",
+                "quota_reached",
+                "supply_limit",
+            ],
+        )
         .writes()
 }
 
 fn read_route() -> Route {
     Route::get(ASSET, read)
-        .operation("get_asset", "Read an asset", "The asset, with its supply.")
+        .operation(
+            "get_asset",
+            "Get an asset",
+            "Returns the asset and the amount in circulation.",
+        )
         .needs(Scope::Read)
         .answers::<AssetView<'static>>(StatusCode::OK, "The asset.")
         .error(StatusCode::NOT_FOUND, &["asset_not_found"])
@@ -87,7 +103,7 @@ fn list_route() -> Route {
         .operation(
             "list_assets",
             "List assets",
-            "All assets of the economy, with their supply.",
+            "Returns all assets of the economy and their amounts in circulation.",
         )
         .needs(Scope::Read)
         .answers::<AssetList<'static>>(StatusCode::OK, "The assets.")
@@ -97,8 +113,9 @@ fn holders_route() -> Route {
     Route::get("/v1/economies/{economy}/assets/{asset}/holders", holders_of)
         .operation(
             "list_holders",
-            "Who has most of an asset",
-            "A leaderboard: members who have some of it, the richest first.",
+            "List holders",
+            "Returns the accounts of members with the highest balances of an asset, in descending \
+             order: a leaderboard.",
         )
         .needs(Scope::Read)
         .query::<HoldersQuery>()
@@ -107,27 +124,27 @@ fn holders_route() -> Route {
         .error(StatusCode::NOT_FOUND, &["asset_not_found"])
 }
 
-/// What a PUT says of an asset.
+/// Changes to an asset. Absent members keep their present value.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetBody {
     #[schemars(with = "Option<schemas::AssetKind>")]
     kind: Option<AssetKind>,
-    /// The name that people read.
+    /// The name for people.
     #[schemars(length(min = 1, max = 64))]
     name: Option<String>,
-    /// A sign before or after amounts.
+    /// A symbol to display before or after amounts.
     #[serde(default)]
     #[schemars(with = "Option<String>", length(min = 1, max = 16))]
     symbol: Patch<String>,
-    /// How many decimals a display puts into an amount; 0 unless said.
+    /// The number of decimals in displayed amounts. Default 0.
     #[schemars(range(min = 0, max = 15))]
     decimals: Option<u8>,
-    /// The most that may be in circulation; cleared, 2^53 − 1.
+    /// The greatest amount in circulation; 2^53 − 1 after removal.
     #[serde(default)]
     #[schemars(with = "Option<schemas::Limit>")]
     max_supply: Patch<Limit>,
-    /// Replaced as a whole.
+    /// Your own data. It replaces the present metadata completely.
     #[serde(default)]
     #[schemars(with = "Option<schemas::Document>")]
     metadata: Patch<Value>,
@@ -139,7 +156,7 @@ struct AssetList<'a> {
     assets: Vec<AssetView<'a>>,
 }
 
-/// Who has most of an asset.
+/// The accounts with the highest balances of an asset.
 #[derive(Serialize, JsonSchema)]
 struct Holders<'a> {
     #[schemars(with = "schemas::AssetName")]
@@ -147,7 +164,7 @@ struct Holders<'a> {
     holders: Vec<Holder>,
 }
 
-/// One who has some of it.
+/// An account and its balance.
 #[derive(Serialize, JsonSchema)]
 struct Holder {
     #[schemars(with = "schemas::AccountName")]
@@ -164,18 +181,18 @@ impl AssetBody {
             .as_ref()
             .is_some_and(|name| too_long(name, NAME_CHARS_MAX))
         {
-            let detail = format!("a name has 1 to {NAME_CHARS_MAX} characters");
+            let detail = format!("`name` must have 1 to {NAME_CHARS_MAX} characters");
             return Err(Problem::malformed("/name", detail));
         }
         if matches!(&self.symbol, Patch::Set(symbol) if too_long(symbol, SYMBOL_CHARS_MAX)) {
-            let detail = format!("a symbol has 1 to {SYMBOL_CHARS_MAX} characters");
+            let detail = format!("`symbol` must have 1 to {SYMBOL_CHARS_MAX} characters");
             return Err(Problem::malformed("/symbol", detail));
         }
         if self
             .decimals
             .is_some_and(|decimals| decimals > DECIMALS_MAX)
         {
-            let detail = format!("an asset has 0 to {DECIMALS_MAX} decimals");
+            let detail = format!("`decimals` must be between 0 and {DECIMALS_MAX}");
             return Err(Problem::malformed("/decimals", detail));
         }
         let Self {
@@ -233,15 +250,15 @@ pub(super) async fn read(
     let id: AssetId = extract::name("asset", &asset)?;
     let state = api.service.state();
     let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
-    let found = books.asset(&id).ok_or_else(|| no_asset(&id))?;
+    let found = books.asset(&id).ok_or_else(|| Problem::no_asset(&id))?;
     Ok(Json(views::to_json(views::asset(&id, found, books))))
 }
 
-/// How many holders are asked for.
+/// The query of a list of holders.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldersQuery {
-    /// How many there are to be.
+    /// The greatest number of holders in the response.
     #[serde(default = "holders")]
     #[schemars(range(min = 1, max = 1000))]
     limit: usize,
@@ -251,7 +268,7 @@ fn holders() -> usize {
     HOLDERS
 }
 
-/// `GET …/assets/{asset}/holders`: who has most of it.
+/// `GET …/assets/{asset}/holders`
 pub(super) async fn holders_of(
     State(api): State<Api>,
     caller: Caller,
@@ -263,7 +280,7 @@ pub(super) async fn holders_of(
     let id: AssetId = extract::name("asset", &asset)?;
     let Query(HoldersQuery { limit }) = query;
     if !(1..=HOLDERS_MAX).contains(&limit) {
-        let detail = format!("1 to {HOLDERS_MAX} holders can be asked for");
+        let detail = format!("must be between 1 and {HOLDERS_MAX}");
         return Err(extract::wrong_query("limit", &detail));
     }
     let state = api.service.state();
@@ -272,7 +289,7 @@ pub(super) async fn holders_of(
         .ok_or(ServiceError::NoEconomy)?
         .clone();
     if books.asset(&id).is_none() {
-        return Err(no_asset(&id));
+        return Err(Problem::no_asset(&id));
     }
     let ranked = {
         let id = id.clone();
@@ -284,11 +301,6 @@ pub(super) async fn holders_of(
         asset: &id,
         holders: holders.collect(),
     })))
-}
-
-fn no_asset(id: &AssetId) -> Problem {
-    let detail = format!("the economy has no asset `{id}`");
-    Problem::new(Code::AssetNotFound, detail)
 }
 
 /// `GET …/assets`

@@ -1,8 +1,9 @@
-//! The audit of the running server: every promise, checked now, beside the work that goes on.
+//! The routes that audit the database file while the server runs.
 //!
-//! One runs at a time. A second request is told to come back rather than given the report of the
-//! first: that one is of an earlier moment, and may not have looked for the same heads. An audit ends
-//! at its next record once its client is gone or the server stops.
+//! One audit runs at a time. A second request is rejected with `audit_running` instead of receiving
+//! the report of the first: that report describes an earlier moment and may not have searched for
+//! the same heads. An audit is cancelled at its next record if its client disconnects or the server
+//! stops.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,8 +11,6 @@ use axum::http::StatusCode;
 use bursar_ledger::{EconomyId, Scope};
 use bursar_storage::{AuditReport, Cancel, HEADS_MAX, HeadError, SeenHead, StorageError};
 use schemars::JsonSchema;
-
-use tokio::sync::Semaphore;
 
 use super::api::codes::Code;
 use super::api::route::{Resource, Route};
@@ -23,26 +22,23 @@ use super::{Api, extract};
 use crate::service::blocking;
 use crate::service::error::ServiceError;
 
-/// Audits at the same time.
-const AUDITS_MAX: usize = 1;
-
-/// A place for the audit that runs.
-pub(super) fn place() -> Semaphore {
-    Semaphore::new(AUDITS_MAX)
-}
-
 pub(super) fn routes() -> Resource {
     let of_economy = Route::get("/v1/economies/{economy}/audit", of_economy)
         .operation(
             "audit_economy",
             "Audit an economy",
-            "Every promise, checked now against every record from the first, beside the work that \
-             goes on. The whole file is checked; what is told is this economy's. One audit runs at \
-             a time, and ends when its client leaves.",
+            "Checks every promise of `docs/promises.md` against all records, from the first one, \
+             while the server continues to work. The whole file is checked; the response lists the \
+             heads and the out-of-limit accounts of this economy only. One audit runs at a time. \
+             It is cancelled if the client disconnects.",
         )
         .needs_everywhere(Scope::Admin)
         .query::<AuditQuery>()
-        .answers::<schemas::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
+        .answers::<schemas::AuditReport>(
+            StatusCode::OK,
+            "The report. `ok` tells if every promise \
+                                                          holds.",
+        )
         .error(
             StatusCode::SERVICE_UNAVAILABLE,
             &["audit_running", "unavailable"],
@@ -51,48 +47,55 @@ pub(super) fn routes() -> Resource {
         .operation(
             "audit_all",
             "Audit the whole file",
-            "Every promise, checked now. One audit runs at a time, and ends when its client leaves.",
+            "Checks every promise of `docs/promises.md` against all records of all economies, \
+             while the server continues to work. One audit runs at a time. It is cancelled if the \
+             client disconnects.",
         )
         .needs_everywhere(Scope::Admin)
         .query::<AuditQuery>()
-        .answers::<schemas::AuditReport>(StatusCode::OK, "What was found; see `ok`.")
+        .answers::<schemas::AuditReport>(
+            StatusCode::OK,
+            "The report. `ok` tells if every promise \
+                                                          holds.",
+        )
         .error(
             StatusCode::SERVICE_UNAVAILABLE,
             &["audit_running", "unavailable"],
         );
     Resource {
         name: "audit",
-        about: "What Bursar promises, checked while it runs.",
+        about: "An audit checks the promises of Bursar against the whole journal while the server \
+                runs.",
         routes: vec![of_economy, all],
     }
 }
 
-/// What may be asked beside, as `heads` reads it.
+/// The query of an audit. It only describes the parameters; `heads` reads them.
 #[derive(JsonSchema, Default)]
 #[serde(default)]
 struct AuditQuery {
-    /// Heads that were seen before, each said as a parameter of its own: each must still be a
-    /// record's.
+    /// Heads that a client has seen before, one parameter for each: the audit checks that each is
+    /// still the hash of a record.
     #[serde(rename = "head")]
     #[schemars(with = "Vec<schemas::SeenHead>", length(max = 64))]
     _head: Vec<String>,
 }
 
-/// What is said in the query: `head`, as often as heads were seen before.
+/// The query of an audit: `head`, once for each head to search for.
 type HeadsQuery = Query<Vec<(String, String)>>;
 
 fn heads(Query(query): HeadsQuery, of: Option<&EconomyId>) -> Result<Vec<SeenHead>, Problem> {
     if query.len() > HEADS_MAX {
         return Err(wrong_query(
             "head",
-            &format!("one audit looks for {HEADS_MAX} heads at most"),
+            &format!("at most {HEADS_MAX} heads can be searched for in one audit"),
         ));
     }
     let head = |(name, value): (String, String)| {
         if name != "head" {
             return Err(wrong_query(
                 &name,
-                "an audit is asked for `head`s that were seen before",
+                "unknown parameter; an audit accepts only `head`",
             ));
         }
         let read: Result<SeenHead, HeadError> = value.parse();
@@ -100,14 +103,18 @@ fn heads(Query(query): HeadsQuery, of: Option<&EconomyId>) -> Result<Vec<SeenHea
         if let Some(economy) = of
             && head.economy.get_or_insert_with(|| economy.clone()) != economy
         {
-            return Err(wrong_query("head", "this is the head of another economy"));
+            return Err(wrong_query(
+                "head",
+                "this head names another economy; leave its name out, \
+                                            or audit that economy",
+            ));
         }
         Ok(head)
     };
     query.into_iter().map(head).collect()
 }
 
-/// Cancels an audit when nobody waits for it any more.
+/// Cancels the audit when the request is dropped.
 struct CancelOnDrop(Cancel);
 
 impl Drop for CancelOnDrop {
@@ -119,14 +126,15 @@ impl Drop for CancelOnDrop {
 async fn audit(api: &Api, heads: Vec<SeenHead>) -> Result<AuditReport, Problem> {
     let place = api.audits.clone().try_acquire_owned();
     let place = place.map_err(|_| ServiceError::AuditRunning)?;
-    let (storage, cancel) = (api.service.storage().clone(), Cancel::new());
-    // The place is free again when the work has ended, which is later than the wait for it.
+    let storage = api.service.storage().clone();
+    let cancel = Cancel::new();
+    // The permit is released when the work ends, which can be later than the end of the request.
     let on_drop = CancelOnDrop(cancel.clone());
     let audited = blocking(move || {
         let _place = place;
         let audited = storage.audit(&heads, &cancel, &mut |_, _| {});
         if matches!(audited, Err(StorageError::Cancelled)) {
-            tracing::info!("an audit was cancelled: nobody waits for it any more");
+            tracing::info!("audit cancelled: its client disconnected, or the server stops");
         }
         audited
     });
@@ -134,14 +142,15 @@ async fn audit(api: &Api, heads: Vec<SeenHead>) -> Result<AuditReport, Problem> 
     let report = tokio::select! {
         report = audited => report?,
         _ = ending.wait_for(|ending| *ending) => {
-            let detail = "the server is stopping; ask again when it is back";
+            let detail = "the server is shutting down; send the request again when it has \
+                          restarted";
             return Err(Problem::new(Code::Unavailable, detail));
         }
     };
     drop(on_drop);
     report.map_err(|error| {
-        tracing::error!(%error, "an audit ended early");
-        Problem::bug("the file could not be read")
+        tracing::error!(%error, "audit aborted: the database file could not be read");
+        Problem::internal("the database file could not be read")
     })
 }
 
@@ -155,8 +164,8 @@ pub(super) async fn all(
     Ok(Json(audit(&api, heads(query, None)?).await?))
 }
 
-/// `GET …/audit`. The whole file is checked, since its records are one sequence; what is told is
-/// this economy's.
+/// `GET …/audit`. The whole file is checked, because the records of all economies form one
+/// sequence; the report is then reduced to this economy.
 pub(super) async fn of_economy(
     State(api): State<Api>,
     caller: Caller,

@@ -1,62 +1,45 @@
-//! Who asks, and what that key allows.
+//! Authentication of requests, and the permissions of their keys.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use bursar_ledger::{CallerAdmission, Digest, EconomyId, KeyDefinition, KeyId, Scope, TransferCap};
-use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
-use super::{Api, rate};
+use super::rate;
+use super::state::Api;
 use crate::api_keys::Secret;
 use crate::service::error::ServiceError;
 
-/// Who asks with the owner's token, as records name it.
+/// The actor of requests with the owner's token, as records name it.
 const OWNER: &str = "owner";
 
-/// A bearer token for the commands of whoever runs the server: it stands in the lock file, which
-/// only that user can read, and ends with the process.
-pub struct OwnerToken(Digest);
-
-impl OwnerToken {
-    /// The token as it is kept.
-    pub fn new(token: &str) -> Self {
-        Self(Digest::of(token.as_bytes()))
-    }
-
-    fn matches(&self, token: &str) -> bool {
-        Digest::of(token.as_bytes())
-            .as_bytes()
-            .ct_eq(self.0.as_bytes())
-            .into()
-    }
-}
-
-/// Who asks.
+/// The sender of a request and the permissions of its key.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    /// The id of the key, as records name it.
+    /// The name of the key, as records name it.
     pub(super) actor: String,
     definition: KeyDefinition,
     proof: Proof,
 }
 
-/// What let somebody in.
+/// The credential of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Proof {
-    /// The token of whoever runs the server; it is good as long as the process.
+    /// The owner's token. It is valid as long as the process runs.
     Owner,
     /// The secret of a key.
     Secret(KeyId, Digest),
 }
 
 impl Caller {
-    /// Whether the key allows something.
+    /// Returns true if the key has a scope.
     pub(super) fn allows(&self, scope: Scope) -> bool {
         self.definition.allows(scope)
     }
 
-    /// Asks for a scope in an economy. An economy that the key may not see is not there.
+    /// Requires a scope in an economy. An economy that the key may not see is reported as not
+    /// found, so that the key's owner cannot find out which economies exist.
     pub(super) fn require(&self, scope: Scope, economy: &EconomyId) -> Result<(), Problem> {
         if !self.sees(economy) {
             return Err(ServiceError::NoEconomy.into());
@@ -64,8 +47,9 @@ impl Caller {
         self.require_scope(scope)
     }
 
-    /// Asks for the right to open an account: the scope `transfer`, or a key with the scope `call` that admits
-    /// members. Such a key says what it may open, and may do nothing else about accounts.
+    /// Requires the permission to open an account: the scope `transfer`, or a key with the scope
+    /// `call` that admits members. Returns the admission of such a key, which limits what it may do
+    /// with accounts.
     pub(super) fn require_account(
         &self,
         economy: &EconomyId,
@@ -81,29 +65,30 @@ impl Caller {
         Ok(None)
     }
 
-    /// Asks for a scope in all economies, for what concerns the whole server.
+    /// Requires a scope in all economies, for requests about the whole server.
     pub(super) fn require_everywhere(&self, scope: Scope) -> Result<(), Problem> {
         self.require_scope(scope)?;
         if self.definition.economies.is_some() {
             return Err(Problem::forbidden(
-                "this needs a key that is not bound to economies",
+                "this request requires a key that is not bound to single economies",
             ));
         }
         Ok(())
     }
 
-    /// Asks for the token of whoever runs the server.
+    /// Requires the owner's token.
     pub(super) fn require_owner(&self) -> Result<(), Problem> {
         match self.proof {
             Proof::Owner => Ok(()),
             Proof::Secret(..) => Err(Problem::forbidden(
-                "only whoever runs the server may ask for this: use the command `bursar` there",
+                "this request requires the owner's token: run the corresponding `bursar` command \
+                 on the machine of the server",
             )),
         }
     }
 
-    /// Makes sure, once the body is there, that the key is what it was when its request began: a body
-    /// may take seconds to arrive, and a key that is revoked meanwhile is good for nothing.
+    /// Requires that the key is unchanged since the request began. A body may take seconds to
+    /// arrive, and the key may be revoked in the meantime.
     pub(super) fn unchanged(&self, api: &Api) -> Result<(), Problem> {
         let Proof::Secret(id, secret_hash) = &self.proof else {
             return Ok(());
@@ -118,7 +103,7 @@ impl Caller {
         }
     }
 
-    /// Whether what let the caller in still does.
+    /// Returns true if the credential is still valid for a scope in an economy.
     pub(super) fn is_still_good(&self, api: &Api, scope: Scope, economy: &EconomyId) -> bool {
         let Proof::Secret(id, secret_hash) = &self.proof else {
             return true;
@@ -132,12 +117,12 @@ impl Caller {
         })
     }
 
-    /// The most that the key may move in one request.
+    /// Returns the most that the key may move in one request.
     pub(super) fn transfer_cap(&self) -> Option<TransferCap> {
         self.definition.transfer_cap.clone()
     }
 
-    /// Whether the key may see an economy.
+    /// Returns true if the key may see an economy.
     pub(super) fn sees(&self, economy: &EconomyId) -> bool {
         self.definition.reaches(economy)
     }
@@ -146,7 +131,10 @@ impl Caller {
         if self.allows(scope) {
             return Ok(());
         }
-        let detail = format!("this needs a key with the scope `{}`", scope.as_str());
+        let detail = format!(
+            "this request requires a key with the scope `{}`",
+            scope.as_str()
+        );
         Err(Problem::forbidden(detail).with("scope", scope.as_str()))
     }
 }
@@ -173,12 +161,13 @@ impl FromRequestParts<Api> for Caller {
         let kept = state
             .books(api.service.system())
             .and_then(|system| system.key(secret.id()));
-        // An unknown id takes as long as a wrong secret.
+        // An unknown key takes as long as a wrong secret, so that response times do not reveal
+        // which names of keys exist.
         let hash = kept.map_or(Digest::ZERO, |key| key.secret_hash);
         match kept {
             Some(key) if secret.matches(&hash) && !key.definition.revoked => {
                 if let Some(limit) = key.definition.rate_limit {
-                    rate::ask(parts, api, secret.id(), limit)?;
+                    rate::count(parts, &api.rates, secret.id(), limit)?;
                 }
                 Ok(Self {
                     actor: secret.id().to_string(),

@@ -1,7 +1,6 @@
-//! A backup of the running server's file, beside the work that goes on.
+//! The route that copies the database file while the server runs.
 //!
-//! It names a path on the server's disk, so only whoever runs the server may ask for it, with the
-//! token that stands beside the file.
+//! The request names a path on the server's disk, so it requires the owner's token.
 
 use std::path::PathBuf;
 
@@ -27,13 +26,15 @@ pub(super) fn route() -> Route {
     Route::post("/v1/backup", make)
         .operation(
             "make_backup",
-            "A verified copy of the file",
-            "What `bursar backup` asks of a file that is served. It names a path on the server's \
-             disk, so no API key will do. It overwrites nothing, so it needs no idempotency key.",
+            "Back up the database file",
+            "Copies the database file while the server runs, and verifies the copy. `bursar \
+             backup` sends this request if a server uses the file. The request names a path on the \
+             server's disk, so API keys cannot send it. It never overwrites a file, so it requires \
+             no idempotency key.",
         )
         .needs_the_owner()
         .body::<BackupBody>("nightly", json!({ "path": "/var/backups/bursar.db" }))
-        .answers::<schemas::BackupReport>(StatusCode::OK, "The copy, verified.")
+        .answers::<schemas::BackupReport>(StatusCode::OK, "The copy is complete and verified.")
         .error(StatusCode::CONFLICT, &["backup_exists"])
         .error(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -43,21 +44,22 @@ pub(super) fn route() -> Route {
         .error(StatusCode::INSUFFICIENT_STORAGE, &["no_room"])
 }
 
-/// What is asked for.
+/// The request for a backup.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackupBody {
-    /// Where the copy is to be: an absolute path on the server's disk.
+    /// The path of the copy: an absolute path on the server's disk.
     #[schemars(with = "String", regex(pattern = "^/"))]
     pub(crate) path: PathBuf,
-    /// Whether its records are not decided again.
+    /// Skips the audit of the copy. The default `false` replays every record of the copy against
+    /// the rules of the ledger.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub(crate) quick: bool,
 }
 
 impl BackupBody {
-    /// How the copy is made.
+    /// Returns the options of the backup.
     pub(crate) fn plan(&self) -> BackupPlan {
         BackupPlan {
             audit: !self.quick,
@@ -66,7 +68,7 @@ impl BackupBody {
     }
 }
 
-/// `POST /v1/backup`. It needs no idempotency key: a backup overwrites nothing.
+/// `POST /v1/backup`. It requires no idempotency key, because a backup overwrites nothing.
 pub(super) async fn make(
     State(api): State<Api>,
     caller: Caller,
@@ -74,21 +76,22 @@ pub(super) async fn make(
     body: Body,
 ) -> Result<Json<BackupReport>, Problem> {
     caller.require_owner()?;
-    let asked = extract::json::<BackupBody>(body).await?.typed;
+    let request = extract::json::<BackupBody>(body).await?.typed;
     caller.unchanged(&api)?;
-    if !asked.path.is_absolute() {
-        let detail = "an absolute path: the server does not know where you stand";
+    if !request.path.is_absolute() {
+        let detail = "`path` must be an absolute path on the server's disk";
         return Err(Problem::malformed("/path", detail));
     }
     let storage = api.service.storage().clone();
-    let plan = asked.plan();
-    let made = blocking(move || storage.back_up(&asked.path, plan, &mut |_, _| {})).await?;
-    made.map(Json).map_err(|error| refused(&error))
+    let plan = request.plan();
+    let made = blocking(move || storage.back_up(&request.path, plan, &mut |_, _| {})).await?;
+    made.map(Json).map_err(|error| problem(&error))
 }
 
-/// Why there is none. Whoever asks runs the server, so the error's own words are theirs to read.
-fn refused(error: &BackupError) -> Problem {
-    tracing::warn!(%error, "a backup was not made");
+/// Converts the error of a backup. Only the owner can request one, so the error's own text is not a
+/// secret.
+fn problem(error: &BackupError) -> Problem {
+    tracing::warn!(%error, "backup failed");
     let code = match error {
         BackupError::Exists(_) => Code::BackupExists,
         BackupError::Path | BackupError::Itself(_) => {

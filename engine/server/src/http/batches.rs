@@ -1,9 +1,9 @@
-//! Many transfers in one request: each with its own key, its own fate and its own answer, or all of
-//! them as one.
+//! The handler of batches: many transfers in one request, either independent of each other or
+//! atomic.
 //!
-//! A transfer of an independent batch is the same request as one that is sent alone: under its key it
-//! may be repeated in another batch or singly, and is answered once. An atomic batch has one key, in
-//! the header, and one answer.
+//! A transfer of an independent batch is the same request as a single transfer: under its key it
+//! may be repeated in another batch or alone, and it is committed once. An atomic batch has one
+//! key, in the header, and one response.
 
 mod routes;
 
@@ -27,27 +27,27 @@ use super::auth::Caller;
 use super::extract::{self, Canonical, Path, Preview, Query};
 use super::json::{self, Json};
 use super::problem::Problem;
-use super::transfers::{Submitted, TransferBody, submit};
+use super::transfers::{ActSubmission, TransferBody, submit};
 use crate::service::RequestContext;
 use crate::service::error::ServiceError;
 
 pub(super) use routes::route;
 
-/// Bytes in the body of a batch.
+/// The largest body of a batch, in bytes.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// How the transfers of a batch hang together.
+/// The relation between the transfers of a batch.
 #[derive(Deserialize, JsonSchema, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "BatchMode")]
 enum Mode {
-    /// Not at all: one that is refused disturbs no other.
+    /// Each transfer is committed or rejected on its own.
     Independent,
-    /// Entirely: one that is refused keeps all of them from happening.
+    /// All transfers are committed, or none if one of them is rejected.
     Atomic,
 }
 
-/// Many transfers that are asked for. They are read one by one, see [`Reading`].
+/// A batch of transfers. [`Reading`] reads its transfers one by one.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchBody {
@@ -56,7 +56,7 @@ struct BatchBody {
     transfers: Items,
 }
 
-/// Counts the items of a list.
+/// The number of items of a list, read without keeping them.
 struct Items(usize);
 
 impl<'de> Deserialize<'de> for Items {
@@ -66,27 +66,28 @@ impl<'de> Deserialize<'de> for Items {
     }
 }
 
-/// A transfer in a batch: its key, and what the body of a single one says. (Spelled out, since
-/// members that are not known would pass unseen through a flattened one.)
+/// A transfer of a batch: the body of a single transfer, with its own key. The members are repeated
+/// here, because serde cannot reject unknown members of a flattened type.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchItem {
-    /// Its own key: each transfer of an independent batch has one, and none of an atomic one.
+    /// The key of this transfer. Required in an independent batch, rejected in an atomic one.
     #[schemars(with = "Option<schemas::IdempotencyKey>")]
     idempotency_key: Option<String>,
-    /// What is to move, in this order.
+    /// The postings, in the order in which they are applied.
     #[schemars(with = "schemas::Postings")]
     postings: Postings,
-    /// Why, for people.
+    /// The reason, for people.
     #[schemars(length(max = 256))]
     memo: Option<String>,
-    /// Something of yours by which statements find it again.
+    /// Your own reference. Statements can be filtered by it.
     #[schemars(length(max = 128))]
     reference: Option<String>,
-    /// Anything that you want to keep with it, up to 4 KiB.
+    /// Your own data, up to 4 KiB.
     #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<Value>,
-    /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
+    /// The time at which the transfer took effect outside of Bursar. It is stored and displayed,
+    /// and has no other effect.
     #[schemars(with = "Option<schemas::Timestamp>")]
     effective_at: Option<Timestamp>,
 }
@@ -112,35 +113,35 @@ pub(super) async fn transfer(
     };
     let read = api.bodies.work(bytes, move || reading.read(&body)).await;
     match read?? {
-        Batch::Independent(asks) => {
+        Batch::Independent(requests) => {
             let answers = if preview.preview {
-                let acts = asks.into_iter().map(|(_, act)| act).collect();
+                let acts = requests.into_iter().map(|(_, act)| act).collect();
                 let answers = api.service.preview_all(&economy, acts).await?;
                 answers.into_iter().map(Ok).collect()
             } else {
-                // Nothing ran so far; from here on everything does, in this order.
+                // No transfer was submitted so far. They are submitted from here on, in order.
                 let service = api.service.clone();
-                let sent = api
+                let replies = api
                     .bodies
-                    .work(bytes, move || service.send_all(asks))
+                    .work(bytes, move || service.send_all(requests))
                     .await?;
-                api.service.answers(sent).await
+                api.service.answers(replies).await
             };
             Ok(api.bodies.work(bytes, move || respond(&answers)).await?)
         }
-        Batch::Atomic(submitted) => submit(&api, &caller, preview, &headers, submitted).await,
+        Batch::Atomic(submission) => submit(&api, &caller, preview, &headers, submission).await,
     }
 }
 
-/// The outcome of reading a body.
+/// A batch that was read.
 enum Batch {
-    /// Transfers that share a request and nothing else.
+    /// Transfers with their own keys.
     Independent(Vec<(RequestContext, Act)>),
-    /// One act.
-    Atomic(Submitted),
+    /// All transfers as one act.
+    Atomic(ActSubmission),
 }
 
-/// The context in which a body is read: the one who asks for it, and the time.
+/// The context in which a body is read: the sender and the time.
 struct Reading {
     economy: EconomyId,
     caller: Caller,
@@ -148,8 +149,8 @@ struct Reading {
 }
 
 impl Reading {
-    /// Reads a batch. Each transfer is let go once its act and its canonical text are made, so that
-    /// only one of these forms is in memory at a time.
+    /// Reads a batch. Each transfer is dropped once its act and its canonical text are built, so
+    /// that only one of these forms is in memory at a time.
     fn read(&self, body: &[u8]) -> Result<Batch, Problem> {
         let mut whole = json::parse(body)?;
         let BatchBody { mode, transfers } = json::read(&whole)?;
@@ -168,10 +169,11 @@ impl Reading {
         let within = |index| move |problem: Problem| problem.within(&format!("/transfers/{index}"));
         match mode {
             Mode::Independent => {
-                let asks = items.map(|(index, item)| self.independent(item).map_err(within(index)));
-                let asks = asks.collect::<Result<_, _>>()?;
+                let requests =
+                    items.map(|(index, item)| self.independent(item).map_err(within(index)));
+                let requests = requests.collect::<Result<_, _>>()?;
                 json::numbers(body)?;
-                Ok(Batch::Independent(asks))
+                Ok(Batch::Independent(requests))
             }
             Mode::Atomic => {
                 let mut text = String::from(r#"{"mode":"atomic","transfers":["#);
@@ -186,7 +188,7 @@ impl Reading {
                 json::numbers(body)?;
                 let transfers = Transfers::new(requests).map_err(wrong)?;
                 let economy = self.economy.clone();
-                Ok(Batch::Atomic(Submitted {
+                Ok(Batch::Atomic(ActSubmission {
                     route: format!("/v1/economies/{economy}/transfers/batch"),
                     economy,
                     canonical: Canonical::of_parts(text),
@@ -199,7 +201,7 @@ impl Reading {
         }
     }
 
-    /// A transfer as if it were sent alone: its key is none of its body.
+    /// Reads a transfer as if it were sent alone: its key is not part of its body.
     fn independent(&self, mut item: Json<'_>) -> Result<(RequestContext, Act), Problem> {
         let typed: BatchItem = json::read(&item)?;
         let key = typed.key()?;
@@ -215,11 +217,13 @@ impl Reading {
         Ok((context, Act::Transfer(request)))
     }
 
-    /// A transfer of an atomic batch. The cap stands once in the batch, not in each of its transfers.
+    /// Reads a transfer of an atomic batch. The batch has the key's cap, so its transfers have
+    /// none.
     fn of_atomic(&self, item: &Json<'_>) -> Result<TransferRequest, Problem> {
         let typed: BatchItem = json::read(item)?;
         if typed.idempotency_key.is_some() {
-            let detail = "an atomic batch has one key, in the header `Idempotency-Key`";
+            let detail = "a transfer of an atomic batch must not have a key: send one key for the \
+                          batch in the header `Idempotency-Key`";
             return Err(Problem::malformed("/idempotency_key", detail));
         }
         let request = typed.into_request(&self.caller, self.now)?;
@@ -231,11 +235,11 @@ impl Reading {
 }
 
 impl BatchItem {
-    /// The transfer's own key.
+    /// Returns the key of the transfer.
     fn key(&self) -> Result<IdempotencyKey, Problem> {
         let wrong = |detail: String| Problem::malformed("/idempotency_key", detail);
         let Some(key) = &self.idempotency_key else {
-            let detail = "each transfer of an independent batch has its own key";
+            let detail = "each transfer of an independent batch requires an `idempotency_key`";
             return Err(wrong(detail.into()));
         };
         key.parse::<IdempotencyKey>()
@@ -254,15 +258,16 @@ impl BatchItem {
     }
 }
 
-/// The answers in the order of the transfers, each body byte for byte as it is kept.
+/// Builds the response: the results in the order of the transfers. Each body is copied byte for
+/// byte as it was stored, so that a repeated request gets the identical response.
 fn respond(answers: &[Result<Answer, ServiceError>]) -> Response {
     let mut text = Vec::from(br#"{"results":["#);
     for (index, answer) in answers.iter().enumerate() {
         let problem;
         let (status, body, replayed) = match answer {
             Ok(answer) => (answer.status, &answer.body[..], answer.replayed),
-            Err(no_answer) => {
-                let found = Problem::from(no_answer);
+            Err(error) => {
+                let found = Problem::from(error);
                 problem = found.body().to_string();
                 (found.status().as_u16(), problem.as_bytes(), false)
             }

@@ -1,4 +1,4 @@
-//! Components: uploaded, checked, and registered under the hash of their bytes.
+//! The routes that upload and list components.
 
 use axum::Json;
 use axum::body::Body;
@@ -23,31 +23,38 @@ pub(super) fn routes() -> Resource {
         .operation(
             "add_component",
             "Upload a component",
-            "The bytes of a `.wasm`, checked before anything runs. The same bytes are the same \
-             component, so this may be repeated.",
+            "Checks the component in the body and stores it under the hash of its bytes. Nothing \
+             is executed before it is checked. The request may be repeated: the same bytes are the \
+             same component.",
         )
         .needs_everywhere(Scope::Admin)
         .bytes::<schemas::Bytes>(BYTES, UPLOAD_BYTES_MAX)
         .answers::<Put<ComponentView<'static>>>(StatusCode::CREATED, "The component is new.")
-        .answers::<Put<ComponentView<'static>>>(StatusCode::OK, "The component was there.")
+        .answers::<Put<ComponentView<'static>>>(
+            StatusCode::OK,
+            "The component was uploaded \
+                                                                 before.",
+        )
         .error(StatusCode::UNPROCESSABLE_ENTITY, &["component_refused"])
         .writes();
     let list = Route::get("/v1/components", list)
         .operation(
             "list_components",
             "List components",
-            "All components that were uploaded.",
+            "Returns all uploaded components.",
         )
         .needs_everywhere(Scope::Admin)
         .answers::<ComponentList<'static>>(StatusCode::OK, "The components.");
     Resource {
         name: "components",
-        about: "Components are the code of plugins, under the hash of their bytes.",
+        about: "A component is the WebAssembly code of a plugin. It is stored under the hash of \
+                its bytes.",
         routes: vec![add, list],
     }
 }
 
-/// A client has no better word for a `.wasm`; the server looks at the bytes alone.
+/// The media type of a component. Clients often do not know `application/wasm`, and the server
+/// checks the bytes only.
 const BYTES: &str = "application/octet-stream";
 
 /// The components of a server.
@@ -56,7 +63,8 @@ struct ComponentList<'a> {
     components: Vec<ComponentView<'a>>,
 }
 
-/// `POST /v1/components`. It needs no idempotency key: the same bytes are the same component.
+/// `POST /v1/components`. It requires no idempotency key, because the same bytes are the same
+/// component.
 pub(super) async fn add(
     State(api): State<Api>,
     caller: Caller,

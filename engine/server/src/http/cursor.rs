@@ -1,15 +1,15 @@
-//! Cursors: where a list goes on, with its filters sealed in, as a text that is nobody's business
-//! but ours.
+//! Cursors of lists: the place at which the next page begins, and the filters of the list. Their
+//! text is opaque to clients, so that its content can change.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A cursor as text.
+/// Encodes a cursor as text.
 pub(super) fn seal(cursor: &impl Serialize) -> String {
     hex::encode(serde_json::to_vec(cursor).unwrap_or_default())
 }
 
-/// A cursor from a text, if it is one of this kind.
+/// Decodes a cursor; returns none if the text is not a cursor of this type.
 pub(super) fn open<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_slice(&hex::decode(text).ok()?).ok()
 }

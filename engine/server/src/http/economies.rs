@@ -1,4 +1,4 @@
-//! Economies: opened by PUT, listed as far as the key sees.
+//! The routes that open, read and list economies.
 
 use axum::Json;
 use axum::body::Body;
@@ -26,17 +26,22 @@ pub(super) fn routes() -> Resource {
     let open = Route::put(ECONOMY, open)
         .operation(
             "open_economy",
-            "Open an economy, or change its status",
-            "The body may be missing: one that is there stays as it is. Frozen, it is read and \
-             nothing moves but what ends, until it is open again. Closed it stays so; holds must \
-             have ended before.",
+            "Open or change an economy",
+            "Creates the economy if it does not exist, and changes its status otherwise. Without a \
+             body an economy that exists stays as it is. `frozen`: the economy can be read, holds \
+             can end, and nothing else moves until it is `open` again. `closed` is final and \
+             requires that no hold is open.",
         )
         .needs(Scope::Admin)
         .body::<EconomyBody>("open_it", json!({}))
         .or_body("frozen", json!({ "status": "frozen" }))
         .or_no_body()
-        .answers::<Put<OpenedView<'static>>>(StatusCode::CREATED, "The economy is new.")
-        .answers::<Put<OpenedView<'static>>>(StatusCode::OK, "The economy was there.")
+        .answers::<Put<OpenedView<'static>>>(StatusCode::CREATED, "The economy was created.")
+        .answers::<Put<OpenedView<'static>>>(
+            StatusCode::OK,
+            "The economy exists; `changed` tells \
+                                                              if this request changed it.",
+        )
         .example(json!({
             "id": "guild", "status": "open", "opened_at": 1_764_025_200_000_u64, "changed": false,
         }))
@@ -46,8 +51,8 @@ pub(super) fn routes() -> Resource {
     let read = Route::get(ECONOMY, read)
         .operation(
             "get_economy",
-            "Read an economy",
-            "The economy, with its newest record.",
+            "Get an economy",
+            "Returns the economy and the number and hash of its newest record.",
         )
         .needs(Scope::Read)
         .answers::<EconomyView<'static>>(StatusCode::OK, "The economy.");
@@ -55,24 +60,25 @@ pub(super) fn routes() -> Resource {
         .operation(
             "list_economies",
             "List economies",
-            "The economies that the key may read.",
+            "Returns the economies that the key may read.",
         )
         .needs_a_key()
         .answers::<EconomyList<'static>>(StatusCode::OK, "The economies.");
     Resource {
         name: "economies",
-        about: "An economy is one community's books.",
+        about: "An economy holds the books of one community: its assets, accounts, plugins and \
+                journal.",
         routes: vec![open, read, list, quotas::read_route(), quotas::set_route()],
     }
 }
 
-/// The economies that a key sees.
+/// The economies that a key may read.
 #[derive(Serialize, JsonSchema)]
 struct EconomyList<'a> {
     economies: Vec<EconomyView<'a>>,
 }
 
-/// `PUT /v1/economies/{economy}`: opens it, and says what may be done in it.
+/// `PUT /v1/economies/{economy}`
 pub(super) async fn open(
     State(api): State<Api>,
     caller: Caller,
@@ -93,7 +99,7 @@ pub(super) async fn open(
     let is_new = opened.status == StatusCode::CREATED.as_u16();
     match typed.status {
         None => Ok(extract::respond(opened)),
-        // So it is, if it was opened just now.
+        // A new economy is open already.
         Some(EconomyStatus::Open) if is_new => Ok(extract::respond(opened)),
         Some(status) => {
             let set = api.service.act(context, Act::SetEconomy { status }).await?;
@@ -102,7 +108,7 @@ pub(super) async fn open(
     }
 }
 
-/// What a PUT says of an economy; it may say nothing at all.
+/// Changes to an economy. All members are optional.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EconomyBody {

@@ -1,10 +1,12 @@
-//! What happens in an economy, in order: as pages, or as a stream that goes on (server-sent events).
+//! The route that returns the events of an economy, as pages or as a stream of server-sent events
+//! (WHATWG HTML, section 9.2).
 //!
-//! An event is a record: what was asked and what was answered, with the balances after. Its number
-//! has no gaps, so a consumer knows what is missing; after a break it goes on from the last position
-//! that it has dealt with, and sees everything at least once, in order. A position that is not of
-//! this history is refused before the first event, in pages and streams alike: an `EventSource`
-//! then stops with an error, instead of waiting in silence for events that it has missed.
+//! An event is a record of the journal: a request and its response, with the balances after it. The
+//! numbers of events have no gaps, so a consumer detects missing ones. After an interruption it
+//! continues from the last position that it has processed, and receives every event at least once,
+//! in order. A position that is not part of this history is rejected before the first event, in
+//! pages and in streams: an `EventSource` then fails with an error instead of waiting silently for
+//! events that it has missed.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -14,12 +16,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use bursar_ledger::{Digest, EconomyId, Scope, Timestamp};
+use bursar_ledger::{Digest, EconomyId, Scope};
 use bursar_storage::{EVENTS_MAX, EconomyNews, Event, EventRange};
 use futures_util::stream::{Stream, unfold};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::watch;
 
 use super::Api;
@@ -32,10 +33,11 @@ use super::problem::Problem;
 use super::streams::StreamPlace;
 use crate::service::error::ServiceError;
 
-/// Events in a page where nothing is said.
+/// The default number of events in a page.
 const EVENTS: usize = 100;
 
-/// Tells proxies such as nginx to pass each event on when it comes.
+/// Tells proxies such as nginx to forward each event immediately (`proxy_buffering` of
+/// `ngx_http_proxy_module`).
 const UNBUFFERED: (HeaderName, HeaderValue) = (
     HeaderName::from_static("x-accel-buffering"),
     HeaderValue::from_static("no"),
@@ -45,21 +47,23 @@ pub(super) fn routes() -> Resource {
     let read = Route::get("/v1/economies/{economy}/events", read)
         .operation(
             "list_events",
-            "Every record in order",
-            "What was asked and what was answered, with the balances after. Numbers have no gaps. \
-             With `Accept: text/event-stream` it is a stream that goes on; after a break it is \
-             taken up again with `Last-Event-ID`. A position after the newest record, or of a \
-             record that is another one by now, is refused: the file was restored from a backup.",
+            "List events",
+            "Returns the records of the economy in order: each request and its response, with the \
+             balances after it. The numbers have no gaps. With the header `Accept: \
+             text/event-stream` the response is a stream of server-sent events that does not end; \
+             after an interruption, send the header `Last-Event-ID` to continue. A position that \
+             is not part of the economy's present history is rejected: the file was restored from \
+             a backup.",
         )
         .needs(Scope::Read)
         .query::<EventsQuery>()
         .header::<schemas::Position>(
             "Last-Event-ID",
-            "The id of the last event that was dealt with: a stream goes on after it. Pages use \
-             `after`.",
+            "The id of the last event that was processed: a stream continues after it. Pages use \
+             the parameter `after` instead.",
         )
-        .answers::<EventPage<'static>>(StatusCode::OK, "A page, or a stream.")
-        .answers_as::<schemas::Stream>(StatusCode::OK, "text/event-stream", "A stream.")
+        .answers::<EventPage<'static>>(StatusCode::OK, "A page of events.")
+        .answers_as::<schemas::Stream>(StatusCode::OK, "text/event-stream", "A stream of events.")
         .error(
             StatusCode::CONFLICT,
             &["position_past_head", "history_changed"],
@@ -69,20 +73,22 @@ pub(super) fn routes() -> Resource {
         .reads_the_file();
     Resource {
         name: "events",
-        about: "What happens in an economy, for whoever follows it.",
+        about: "An event is a record of an economy's journal. Events can be read as pages or \
+                stream as a stream.",
         routes: vec![read],
     }
 }
 
-/// Which events are asked for.
+/// The query of a page of events.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
-    /// Only events after this one: `next_after` of the page before, or the number of an event.
+    /// Returns only events after this position: `next_after` of the previous page, or the number of
+    /// an event. Default: from the first event.
     #[serde(default)]
     #[schemars(with = "schemas::Position")]
     after: Option<String>,
-    /// Events in the page.
+    /// The greatest number of events in the page.
     #[serde(default = "events")]
     #[schemars(range(min = 1, max = 500))]
     limit: usize,
@@ -108,20 +114,20 @@ pub(super) async fn read(
     })?;
     let last = last_event_id(&headers)?;
     if !(1..=EVENTS_MAX).contains(&limit) {
-        let detail = format!("a page has 1 to {EVENTS_MAX} events");
+        let detail = format!("must be between 1 and {EVENTS_MAX}");
         return Err(wrong_query("limit", &detail));
     }
     let state = api.service.state();
     let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     if wants_stream(&headers) {
         let after = last.unwrap_or(after);
-        after.check(&api, &economy, books).await?;
+        after.check(&api.service, &economy, books).await?;
         let place = api.streams.enter(&economy, books)?;
-        let followed = Followed::new(&api, caller, economy, after.seq, place);
-        let stream = Sse::new(followed.into_stream()).keep_alive(KeepAlive::default());
+        let events = EventStream::new(&api, caller, economy, after.seq, place);
+        let stream = Sse::new(events.into_stream()).keep_alive(KeepAlive::default());
         return Ok(([UNBUFFERED], stream).into_response());
     }
-    after.check(&api, &economy, books).await?;
+    after.check(&api.service, &economy, books).await?;
     let head = Head {
         seq: books.seq(),
         hash: books.head(),
@@ -136,12 +142,13 @@ pub(super) async fn read(
         move |storage| storage.events(&economy, range, limit)
     });
     let page = page.await?;
-    // Without further events the position was the newest record's, and is from now on said in full.
+    // Without further events the position is the one of the newest record. It is returned with its
+    // hash, also if the client sent only the number.
     let next = page
         .last()
         .map_or_else(|| Position::of_head(books), Position::of_event);
     let body = EventPage {
-        events: page.iter().map(event).collect(),
+        events: page.iter().map(views::event).collect(),
         next_after: next.to_string(),
         head,
     };
@@ -154,21 +161,27 @@ fn wants_stream(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
-/// Where a client that comes back wants to go on.
+/// Returns the position after which a reconnecting client continues.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(None);
     };
     let position = value.to_str().ok().and_then(|text| text.parse().ok());
-    let wrong = || Problem::malformed("", "`Last-Event-ID` is the id of an event, or its number");
+    let wrong = || {
+        Problem::malformed(
+            "",
+            "`Last-Event-ID` must be the id or the number of an \
+                                           event",
+        )
+    };
     position.map(Some).ok_or_else(wrong)
 }
 
 /// A page of events.
 #[derive(Serialize, JsonSchema)]
 struct EventPage<'a> {
-    events: Vec<EventView<'a>>,
-    /// What to say as `after` for the next page.
+    events: Vec<views::EventView<'a>>,
+    /// The value of `after` for the next page.
     #[schemars(with = "schemas::Position")]
     next_after: String,
     head: Head,
@@ -183,80 +196,21 @@ struct Head {
     hash: Digest,
 }
 
-/// One record of the journal.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Event")]
-struct EventView<'a> {
-    /// Its number in the economy, without gaps.
-    seq: u64,
-    /// The value of `after` to read on after it, with the number and a part of the hash.
-    #[schemars(with = "schemas::Position")]
-    position: String,
-    #[schemars(with = "schemas::Timestamp")]
-    recorded_at: Timestamp,
-    /// What kind of act it was, such as `transfer` or `call`.
-    kind: &'a str,
-    #[schemars(extend("enum" = ["applied", "rejected", "declined", "faulted", "broken"]))]
-    outcome: &'a str,
-    /// Who asked: the name of an API key.
-    actor: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "schemas::IdempotencyKey")]
-    idempotency_key: Option<&'a str>,
-    /// What was asked: method, path and body.
-    #[schemars(with = "Value")]
-    request: &'a Value,
-    /// What was answered.
-    #[schemars(with = "Value")]
-    answer: &'a Value,
-    /// The hash of the record, which covers all before it.
-    #[schemars(with = "schemas::Digest")]
-    hash: Digest,
-    /// Whose event it is: told to webhooks only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "schemas::EconomyName")]
-    economy: Option<&'a EconomyId>,
-}
-
-/// An event as it is sent to a webhook, which is told the economy, too.
-pub(crate) fn body(event: &Event, economy: &EconomyId) -> Value {
-    views::to_json(EventView {
-        economy: Some(economy),
-        ..self::event(event)
-    })
-}
-
-fn event(event: &Event) -> EventView<'_> {
-    EventView {
-        economy: None,
-        seq: event.seq,
-        position: Position::of_event(event).to_string(),
-        recorded_at: event.recorded_at,
-        kind: &event.kind,
-        outcome: &event.outcome,
-        actor: &event.actor,
-        idempotency_key: event.key.as_deref(),
-        request: &event.request,
-        answer: &event.answer,
-        hash: event.hash,
-    }
-}
-
-/// An economy that somebody follows.
-struct Followed {
+/// A stream of an economy's events.
+struct EventStream {
     api: Api,
     caller: Caller,
     economy: EconomyId,
     after: u64,
     ready: VecDeque<Event>,
     news: EconomyNews,
-    /// Of the economy in which keys are recorded: a stream ends with its key.
+    /// News of the economy that records API keys: a stream ends when its key is revoked.
     keys: EconomyNews,
     ending: watch::Receiver<bool>,
     _place: StreamPlace,
 }
 
-impl Followed {
+impl EventStream {
     fn new(api: &Api, caller: Caller, economy: EconomyId, after: u64, place: StreamPlace) -> Self {
         Self {
             api: api.clone(),
@@ -272,22 +226,23 @@ impl Followed {
     }
 
     fn into_stream(self) -> impl Stream<Item = Result<sse::Event, Infallible>> {
-        unfold(self, |mut followed| async move {
-            let next = followed.next().await?;
+        unfold(self, |mut stream| async move {
+            let next = stream.next().await?;
             let data = sse::Event::default()
                 .id(Position::of_event(&next).to_string())
                 .event(next.kind.clone())
-                .data(views::to_json(event(&next)).to_string());
-            Some((Ok(data), followed))
+                .data(views::to_json(views::event(&next)).to_string());
+            Some((Ok(data), stream))
         })
     }
 
-    /// The next event, waited for. None when the service ends, the key is no longer good for it, or
-    /// the file cannot be read: the client comes back and goes on from its last event.
+    /// Waits for the next event. Returns none if the server stops, the key is no longer valid or
+    /// the file cannot be read; the client then reconnects and continues from its last event.
     async fn next(&mut self) -> Option<Event> {
         loop {
             let keys = self.keys.newest();
-            // Asked before each event: the key may have been revoked while the page was read.
+            // The key is checked before each event, because it may have been revoked while the page
+            // was read.
             if !self
                 .caller
                 .is_still_good(&self.api, Scope::Read, &self.economy)
@@ -298,13 +253,15 @@ impl Followed {
                 self.after = event.seq;
                 return Some(event);
             }
-            // Compared in memory first: what others commit causes no read here.
+            // The number in memory is compared first, so that commits of other economies cause no
+            // read here.
             let upto = self.news.newest();
             if upto > self.after {
                 let after = self.after;
                 let page = self.api.service.follow_events(&self.economy, after, upto);
                 self.ready = page.await.ok()?.into();
-                // A number that is published and is not there: the client comes back and is told.
+                // The number is published but the record cannot be found. The stream ends, and the
+                // client gets an error when it reconnects.
                 self.ready.front()?;
                 continue;
             }

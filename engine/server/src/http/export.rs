@@ -1,4 +1,5 @@
-//! An economy's journal as lines of JSON, streamed as they are read.
+//! The route that exports an economy's journal as lines of JSON, which are streamed as they are
+//! read.
 
 use std::io;
 
@@ -18,13 +19,10 @@ use super::problem::Problem;
 use super::{Api, backup};
 use crate::service::error::ServiceError;
 
-/// Exports at the same time: each has a thread of its own, and reads the whole journal.
-pub(super) const EXPORTS_MAX: usize = 4;
-
-/// Bytes that are put together before they are passed on; a line may be longer by itself.
+/// The size in bytes at which collected lines are sent. A single line may be longer.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Chunks that wait for the client.
+/// The number of chunks that wait for the client.
 const CHUNKS_WAITING: usize = 4;
 
 /// The media type of lines of JSON.
@@ -34,21 +32,22 @@ pub(super) fn routes() -> Resource {
     let export = Route::get("/v1/economies/{economy}/export", read)
         .operation(
             "export_economy",
-            "An economy's journal as lines of JSON",
-            "All its history, streamed, for `bursar import`. A stream that broke off has no last \
-             line.",
+            "Export an economy",
+            "Returns the whole journal of the economy as lines of JSON, for `bursar import`. The \
+             response is streamed. If its last line is missing, the export is incomplete: send the \
+             request again.",
         )
         .needs(Scope::Admin)
-        .answers_as::<schemas::Lines>(StatusCode::OK, NDJSON, "The lines.")
+        .answers_as::<schemas::Lines>(StatusCode::OK, NDJSON, "The journal as lines of JSON.")
         .error(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"]);
     Resource {
         name: "archive",
-        about: "An economy as lines of JSON, and the file as a verified copy.",
+        about: "Exports of an economy as lines of JSON, and backups of the database file.",
         routes: vec![export, backup::route()],
     }
 }
 
-/// `GET …/export`. A stream that breaks off has no last line.
+/// `GET …/export`. An aborted stream has no last line.
 pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
@@ -80,11 +79,11 @@ pub(super) async fn read(
         let last = match exported {
             Ok(()) => Ok(Bytes::from(chunk)),
             Err(error) => {
-                tracing::warn!(%economy, %error, "an export broke off");
-                Err(io::Error::other("the export broke off"))
+                tracing::warn!(%economy, %error, "export aborted");
+                Err(io::Error::other("export aborted"))
             }
         };
-        // Whoever asked may have gone.
+        // The client may have disconnected, which is not an error of the export.
         drop(sender.blocking_send(last));
     });
     let chunks = unfold(receiver, |mut receiver| async move {

@@ -1,4 +1,5 @@
-//! From bytes to values: bodies, keys and names, and a clear word for what cannot be read.
+//! The extractors of requests: bodies, idempotency keys, names and query parameters, with a problem
+//! for each that is invalid.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -16,18 +17,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Api;
 use super::api::codes::Code;
 use super::auth::Caller;
-use super::intake::Unread;
+use super::intake::BodyError;
 use super::json;
+use super::limits::{BODY_BYTES_MAX, NUMBER_MAX};
 use super::problem::{PROBLEM_JSON, Problem};
+use super::state::Api;
 use crate::service::{RequestContext, SYSTEM};
 
-/// Bytes in the body of a request, but for an upload.
-pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
-
-/// The names in the path, decoded. What cannot be decoded is a problem like any other.
+/// The parameters of the path, percent-decoded. Parameters that cannot be decoded are rejected with
+/// a problem.
 pub(super) struct Path<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<Api> for Path<T> {
@@ -41,115 +41,120 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Api> for Path<T> {
     }
 }
 
-/// A name in the path.
+/// Parses a name in the path.
 pub(super) fn name<T: FromStr>(what: &str, text: &str) -> Result<T, Problem>
 where
     T::Err: std::fmt::Display,
 {
     text.parse().map_err(|error| {
-        Problem::malformed("", format!("the {what} in the path cannot be: {error}"))
+        Problem::malformed("", format!("the {what} in the path is invalid: {error}"))
     })
 }
 
-/// The economy that the path names, unless it is the reserved one.
+/// Parses the economy in the path. The economy `system`, which records API keys, is not accessible.
 pub(super) fn economy(text: &str) -> Result<EconomyId, Problem> {
     let economy: EconomyId = name("economy", text)?;
     if economy.as_str() == SYSTEM {
         return Err(Problem::forbidden(
-            "`system` is kept for the server's own records",
+            "the economy `system` is reserved for the server's own records",
         ));
     }
     Ok(economy)
 }
 
-/// Reads a body, up to a size. Its room and its time are the intake's.
+/// Reads a body of at most `bytes_max` bytes. The intake limits the memory and the time that it
+/// takes.
 pub(super) async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| unread(&error, bytes_max))?;
+        let frame = frame.map_err(|error| body_problem(&error, bytes_max))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
         if data.len() > bytes_max.saturating_sub(bytes.len()) {
-            return Err(unread(&Unread::TooLarge, bytes_max));
+            return Err(body_problem(&BodyError::TooLarge, bytes_max));
         }
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.into())
 }
 
-/// The reason that a body was not read to its end.
-fn unread(error: &(dyn Error + 'static), bytes_max: usize) -> Problem {
-    let (mut why, mut cause) = (Unread::BrokeOff, Some(error));
+/// Converts the error of a body that could not be read to its end.
+fn body_problem(error: &(dyn Error + 'static), bytes_max: usize) -> Problem {
+    let mut reason = BodyError::Truncated;
+    let mut cause = Some(error);
     while let Some(error) = cause {
-        why = error.downcast_ref().copied().unwrap_or(why);
+        reason = error.downcast_ref().copied().unwrap_or(reason);
         cause = error.source();
     }
-    let detail = why.to_string();
-    match why {
-        Unread::NoRoom => Problem::new(Code::Overloaded, detail),
-        Unread::TooLarge => {
-            let detail = format!("the body may have {bytes_max} bytes");
+    let detail = reason.to_string();
+    match reason {
+        BodyError::NoMemory => Problem::new(Code::Overloaded, detail),
+        BodyError::TooLarge => {
+            let detail = format!("the body may have at most {bytes_max} bytes");
             Problem::new(Code::TooLarge, detail).with("bytes_max", bytes_max)
         }
-        Unread::Slow => Problem::new(Code::BodyTimeout, detail),
-        Unread::BrokeOff => Problem::malformed("", detail),
+        BodyError::Timeout => Problem::new(Code::BodyTimeout, detail),
+        BodyError::Truncated => Problem::malformed("", detail),
     }
 }
 
-/// A body in both its forms: typed, and as the canonical JSON that the key stands for.
+/// A body as a typed value, and as the canonical JSON that is recorded under the idempotency key.
 pub(super) struct Parsed<T> {
     pub(super) typed: T,
     pub(super) canonical: Canonical,
 }
 
-/// The canonical JSON of a body, as text.
+/// The canonical JSON of a body: its members are sorted and its numbers are normalised.
 pub(super) struct Canonical(String);
 
 impl Canonical {
-    /// The text of a value whose members are in order.
+    /// Serialises a value whose members are sorted.
     pub(super) fn of(value: &impl Serialize) -> Self {
-        Self(serde_json::to_string(value).expect("JSON that was read, or is ours, can be written"))
+        Self(serde_json::to_string(value).expect(
+            "JSON that was parsed, or built here, can be \
+                                                  serialised",
+        ))
     }
 
-    /// The text of a body of which each part is canonical by itself.
+    /// Wraps the text of a body whose parts are canonical JSON.
     pub(super) fn of_parts(text: String) -> Self {
         Self(text)
     }
 
-    /// The request with this body.
+    /// Returns the request that is recorded.
     pub(super) fn request(&self, method: &str, path: &str) -> Request {
         Request::with_body(method, path, &self.0)
     }
 
-    /// The text.
+    /// Returns the text.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its bytes.
+    /// Returns the length in bytes.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 }
 
-/// Reads a JSON body. What cannot be read is named by a pointer to it. A member that is `null` is as
-/// good as absent, for the type and for the idempotency key.
+/// Reads a JSON body. A problem names an invalid place by a JSON pointer. A member that is `null`
+/// is treated as absent, in the typed value and in the recorded request.
 pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, Problem> {
     parse(&read(body, BODY_BYTES_MAX).await?, Nulls::Absent)
 }
 
-/// Reads the JSON of a body that was read under a bound of its own.
+/// Parses a JSON body that was read with a limit of its own.
 pub(super) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<Parsed<T>, Problem> {
     parse(bytes, Nulls::Absent)
 }
 
-/// Reads the JSON body of a PUT, in which `null` takes away what can be taken away.
+/// Reads the JSON body of a PUT, in which `null` removes an optional value.
 pub(super) async fn json_patch<T: DeserializeOwned>(body: Body) -> Result<Parsed<T>, Problem> {
     json_patch_of(body, BODY_BYTES_MAX).await
 }
 
-/// Reads the JSON body of a PUT of at most so many bytes.
+/// Reads the JSON body of a PUT, of at most `bytes_max` bytes.
 pub(super) async fn json_patch_of<T: DeserializeOwned>(
     body: Body,
     bytes_max: usize,
@@ -157,24 +162,26 @@ pub(super) async fn json_patch_of<T: DeserializeOwned>(
     parse(&read(body, bytes_max).await?, Nulls::Kept)
 }
 
-/// Reads the JSON body of a PUT that may be missing.
+/// Reads the JSON body of a PUT, which may be empty.
 pub(super) async fn json_patch_or_nothing<T: DeserializeOwned + Default>(
     body: Body,
 ) -> Result<Parsed<T>, Problem> {
     let bytes = read(body, BODY_BYTES_MAX).await?;
     if bytes.is_empty() {
-        let (typed, canonical) = (T::default(), Canonical::of(&Value::Null));
-        return Ok(Parsed { typed, canonical });
+        return Ok(Parsed {
+            typed: T::default(),
+            canonical: Canonical::of(&Value::Null),
+        });
     }
     parse(&bytes, Nulls::Kept)
 }
 
-/// What becomes of the members of a body that are `null`.
+/// The treatment of members that are `null`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nulls {
-    /// They are as good as absent.
+    /// They are removed.
     Absent,
-    /// Their types say what they mean.
+    /// They are kept, and their types give them a meaning.
     Kept,
 }
 
@@ -191,7 +198,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], nulls: Nulls) -> Result<Parsed<T>, P
     })
 }
 
-/// What is asked for in the query; parameters that are not known are a problem.
+/// The parameters of the query. Unknown parameters are rejected.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
@@ -200,49 +207,48 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, api).await;
         match query {
-            Ok(axum::extract::Query(asked)) => Ok(Self(asked)),
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(Problem::malformed("", rejection.body_text())),
         }
     }
 }
 
-/// No parameters: what is said in the query is meant, and here it would do nothing.
+/// An empty query. A parameter that would have no effect is rejected, because the client expects
+/// one.
 #[derive(serde::Deserialize, Clone, Copy)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-/// A parameter of the query that cannot be.
+/// Creates the problem of an invalid query parameter.
 pub(super) fn wrong_query(parameter: &str, detail: &str) -> Problem {
-    Problem::malformed("", format!("`{parameter}` in the query: {detail}"))
+    Problem::malformed("", format!("query parameter `{parameter}`: {detail}"))
         .with("parameter", parameter)
 }
 
-/// The largest number that a query can ask about: JSON keeps all up to it.
-pub(super) const NUMBER_MAX: u64 = (1 << 53) - 1;
-
-/// A moment, or the number of a record, in the query.
+/// Checks a time or a record number in the query.
 pub(super) fn number(parameter: &str, number: u64) -> Result<u64, Problem> {
     if number > NUMBER_MAX {
-        return Err(wrong_query(parameter, "at most 2^53 - 1"));
+        return Err(wrong_query(parameter, "must be at most 2^53 - 1"));
     }
     Ok(number)
 }
 
-/// `?preview=true`: what would happen is asked, and nothing is to.
+/// The query of requests that can be previewed: `?preview=true`.
 #[derive(serde::Deserialize, schemars::JsonSchema, Clone, Copy, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Preview {
-    /// Only say what would happen; nothing is kept, and no idempotency key is needed.
+    /// Returns the result that the request would have, without committing anything. A preview
+    /// requires no idempotency key.
     pub(super) preview: bool,
 }
 
-/// Whether metadata in a PUT can be kept: an object, not too large and not too deep.
+/// Checks the metadata of a PUT: it must be an object within the limits of size and depth.
 pub(super) fn check_metadata(metadata: &Patch<Value>) -> Result<(), Problem> {
     let wrong = |detail: String| Err(Problem::malformed("/metadata", detail));
     match metadata {
         Patch::Keep | Patch::Clear => Ok(()),
         Patch::Set(metadata) if !metadata.is_object() => {
-            wrong("metadata is a JSON object or null".into())
+            wrong("`metadata` must be a JSON object or null".into())
         }
         Patch::Set(metadata) => {
             check_document(metadata, DOCUMENT_BYTES_MAX).or_else(|error| wrong(error.to_string()))
@@ -250,27 +256,34 @@ pub(super) fn check_metadata(metadata: &Patch<Value>) -> Result<(), Problem> {
     }
 }
 
-/// The idempotency key that every POST which moves money or state carries.
+/// Returns the idempotency key, which every POST that moves money or changes state requires.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
     let malformed = |detail: &str| Problem::new(Code::IdempotencyKeyMalformed, detail);
     let mut sent = headers.get_all("idempotency-key").iter();
     let Some(first) = sent.next() else {
-        let detail = "send an `Idempotency-Key` header: one for each intent, the same in each try";
+        let detail = "send the header `Idempotency-Key`: a new value for each intent, the same \
+                      value in each attempt";
         return Err(Problem::new(Code::IdempotencyKeyMissing, detail));
     };
     if sent.next().is_some() {
-        return Err(malformed("send one `Idempotency-Key` header, not several"));
+        return Err(malformed("send the header `Idempotency-Key` once only"));
     }
     let text = first
         .to_str()
-        .map_err(|_| malformed("the key is not printable ASCII"))?;
+        .map_err(|_| malformed("the idempotency key must consist of printable ASCII characters"))?;
     unquoted(text)
-        .ok_or_else(|| malformed("the quotes around the key do not match"))?
+        .ok_or_else(|| {
+            malformed(
+                "the idempotency key begins with a quotation mark and is not a \
+                                  valid quoted string (RFC 8941)",
+            )
+        })?
         .parse()
         .map_err(|error: bursar_storage::KeyError| malformed(&error.to_string()))
 }
 
-/// A key may come bare, or as a quoted string with `\"` and `\\` (RFC 8941).
+/// Returns the text of a key that is sent as plain text or as a quoted string (RFC 8941, section
+/// 3.3.3).
 fn unquoted(text: &str) -> Option<String> {
     let Some(rest) = text.strip_prefix('"') else {
         return Some(text.into());
@@ -286,7 +299,7 @@ fn unquoted(text: &str) -> Option<String> {
     }
 }
 
-/// Who asks, for what: the parts of a request that the journal keeps.
+/// Builds the context of a request: the parts that the journal records.
 pub(super) fn request_context(
     caller: &Caller,
     economy: EconomyId,
@@ -304,7 +317,12 @@ pub(super) fn request_context(
     }
 }
 
-/// An answer as a response, byte for byte as it is kept.
+/// Converts JSON text to a response.
+pub(super) fn json_text(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// Converts a stored answer to a response, byte for byte.
 pub(super) fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let is_problem = status.is_client_error() || status.is_server_error();
@@ -341,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_bare_or_quoted() {
+    fn keys_are_plain_or_quoted() {
         assert_eq!(unquoted("abc"), Some("abc".into()));
         assert_eq!(unquoted("\"abc\""), Some("abc".into()));
         assert_eq!(unquoted(r#""a\"b\\c""#), Some(r#"a"b\c"#.into()));

@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it takes requests.
+//! The routes that report liveness and readiness.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,32 +17,35 @@ pub(super) fn routes() -> Resource {
     let healthz = Route::get("/healthz", healthz)
         .operation(
             "get_health",
-            "Whether the process lives",
-            "It does not if its writer gave the file up: then it ends by itself, with code 70.",
+            "Get the liveness",
+            "Succeeds while the server can process requests. It fails after the writer of the \
+             database file has stopped because of an error; the process then exits with code 70, \
+             and a supervisor should restart it.",
         )
-        .answers::<Health>(StatusCode::OK, "It lives.")
+        .answers::<Health>(StatusCode::OK, "The process is alive.")
         .error(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
     let readyz = Route::get("/readyz", readyz)
         .operation(
             "get_readiness",
-            "Whether requests are taken",
-            "A clock of the machine that is far from the time of the file is a `warning`, and no reason to \
-             send requests elsewhere: money moves, and time goes on evenly.",
+            "Get the readiness",
+            "Succeeds while the server accepts requests. `warning` reports a machine clock that \
+             differs too much from the server's time. Such a server still works and should stay in \
+             rotation: it continues its own time evenly.",
         )
-        .answers::<Readiness>(StatusCode::OK, "They are taken.")
+        .answers::<Readiness>(StatusCode::OK, "The server accepts requests.")
         .error(StatusCode::SERVICE_UNAVAILABLE, &["unavailable"]);
     Resource {
         name: "health",
-        about: "For whoever watches the process.",
+        about: "Liveness and readiness, for supervisors and load balancers.",
         routes: vec![healthz, readyz],
     }
 }
 
-/// The process lives.
+/// The liveness of the process.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Health {
     status: Alive,
-    /// The version that runs.
+    /// The version of the server.
     version: &'static str,
 }
 
@@ -53,21 +56,22 @@ enum Alive {
     Alive,
 }
 
-/// Requests are taken.
+/// The readiness of the server.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Readiness {
     status: Ready,
-    /// The time.
+    /// The server's time and the clock of the machine.
     #[schemars(with = "schemas::ClockView")]
     clock: ClockView,
-    /// What somebody should look at; absent if there is nothing.
+    /// A condition that an operator should look at; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'static str>,
 }
 
-/// The clock of the machine was set, or is wrong.
-const CLOCK_WARNING: &str = "the clock of the machine is far from the time of the file and is not \
-    followed: if it is right, stop the server, run `bursar clock set` and start it again";
+/// The warning if the clock of the machine was changed or is wrong.
+const CLOCK_WARNING: &str = "the clock of the machine differs too much from the server's time, and \
+    the server does not follow it. If the machine's clock is right, stop the server, run `bursar \
+    clock set` and start it again";
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -76,7 +80,7 @@ enum Ready {
     Ready,
 }
 
-/// `GET /healthz`: the process lives.
+/// `GET /healthz`
 pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Health>, Problem> {
     match *api.service.storage().writer().borrow() {
         WriterState::Working | WriterState::Closed => Ok(Json(Health {
@@ -85,12 +89,13 @@ pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Health>, Prob
         })),
         WriterState::GaveUp => Err(Problem::new(
             Code::Unavailable,
-            "the file was given up and the process is ending; its log says why",
+            "the writer of the database file has stopped and the process is ending; the server's \
+             log says why",
         )),
     }
 }
 
-/// `GET /readyz`: requests are taken.
+/// `GET /readyz`
 pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Readiness>, Problem> {
     if api.service.storage().is_ready() {
         let clock = api.service.storage().clock().view();
@@ -102,6 +107,6 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Readiness>, Pr
     }
     Err(Problem::new(
         Code::Unavailable,
-        "no requests are taken at the moment",
+        "the server does not accept requests at the moment; send the request again later",
     ))
 }

@@ -1,4 +1,5 @@
-//! Holds: placed, listed, captured in parts, released. Their end by time is the writer's.
+//! The handlers of holds: place, list, read, capture and release. The writer ends holds that
+//! expire.
 
 mod routes;
 
@@ -23,27 +24,27 @@ use super::api::{schemas, views};
 use super::auth::Caller;
 use super::extract::{Parsed, Path, Preview, Query, wrong_query as wrong};
 use super::problem::Problem;
-use super::transfers::{MoneyRequest, Submitted, Words, authority, perform, submit};
+use super::transfers::{ActSubmission, Annotations, MoneyRequest, authority, perform, submit};
 use super::{Api, cursor, extract};
 use crate::random;
 use crate::service::error::ServiceError;
 
-pub(super) use routes::{CONFLICTS, REFUSALS, routes};
+pub(super) use routes::routes;
 
-/// Holds in a page where nothing is said.
+/// The default number of holds in a page.
 const HOLDS: usize = 50;
 
-/// Holds in a page at most.
+/// The greatest number of holds in a page.
 const HOLDS_PAGE_MAX: usize = 200;
 
-/// An amount to reserve.
+/// The terms of a new hold.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldBody {
-    /// The account on which it is reserved.
+    /// The account on which the amount is reserved.
     #[schemars(with = "schemas::AccountName")]
     from: AccountId,
-    /// The account that gets what is captured.
+    /// The account that receives captured amounts.
     #[schemars(with = "schemas::AccountName")]
     to: AccountId,
     #[schemars(with = "schemas::AssetName")]
@@ -55,54 +56,54 @@ pub(super) struct HoldBody {
     #[serde(default)]
     #[schemars(with = "Option<schemas::OnExpiry>")]
     on_expiry: OnExpiry,
-    /// Why, for people.
+    /// The reason, for people.
     #[schemars(length(max = 256))]
     memo: Option<String>,
-    /// Something of yours by which statements find it again.
+    /// Your own reference. Statements can be filtered by it.
     #[schemars(length(max = 128))]
     reference: Option<String>,
-    /// Anything that you want to keep with it, up to 4 KiB.
+    /// Your own data, up to 4 KiB.
     #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<Value>,
 }
 
-/// What is to be captured of a hold.
+/// The terms of a capture.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CaptureBody {
-    /// How much; all that is left where it is not said.
+    /// The amount to capture. Default: the whole remaining amount.
     #[schemars(with = "Option<schemas::Amount>")]
     amount: Option<Amount>,
-    /// Why, for people.
+    /// The reason, for people.
     #[schemars(length(max = 256))]
     memo: Option<String>,
-    /// Something of yours by which statements find it again.
+    /// Your own reference. Statements can be filtered by it.
     #[schemars(length(max = 128))]
     reference: Option<String>,
-    /// Anything that you want to keep with it, up to 4 KiB.
+    /// Your own data, up to 4 KiB.
     #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<Value>,
 }
 
-/// What is said of a release.
+/// The terms of a release.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReleaseBody {
-    /// Why, for people.
+    /// The reason, for people.
     #[schemars(length(max = 256))]
     memo: Option<String>,
 }
 
 impl HoldBody {
     fn into_act(self, caller: &Caller) -> Result<Act, Problem> {
-        Words {
+        Annotations {
             memo: self.memo.as_ref(),
             reference: self.reference.as_ref(),
             metadata: self.metadata.as_ref(),
         }
         .check()?;
         if !(1..=HOLD_SECONDS_MAX).contains(&self.expires_in_s) {
-            let detail = format!("a hold ends after 1 to {HOLD_SECONDS_MAX} seconds");
+            let detail = format!("`expires_in_s` must be between 1 and {HOLD_SECONDS_MAX}");
             return Err(Problem::malformed("/expires_in_s", detail));
         }
         let posting = Posting {
@@ -113,7 +114,7 @@ impl HoldBody {
         };
         let reservation = posting
             .try_into()
-            .map_err(|_| Problem::malformed("/to", "`from` and `to` are the same account"))?;
+            .map_err(|_| Problem::malformed("/to", "`from` and `to` must be different accounts"))?;
         Ok(Act::PlaceHold(Box::new(HoldRequest {
             id: random::hold_id(),
             reservation,
@@ -126,13 +127,13 @@ impl HoldBody {
 }
 
 /// `POST …/holds`
-pub(super) async fn place(asked: MoneyRequest) -> Result<Response, Problem> {
+pub(super) async fn place(request: MoneyRequest) -> Result<Response, Problem> {
     let read = |body: HoldBody, caller: &Caller, _| body.into_act(caller);
-    perform(asked, Scope::Transfer, "holds", read).await
+    perform(request, Scope::Transfer, "holds", read).await
 }
 
-/// A request about one hold.
-type OfHold = (
+/// The parts of a request about one hold.
+type HoldParts = (
     State<Api>,
     Caller,
     Path<(String, String)>,
@@ -143,12 +144,12 @@ type OfHold = (
 
 /// `POST …/holds/{hold}/capture`
 pub(super) async fn capture(
-    (State(api), caller, Path((economy, hold)), Query(preview), headers, body): OfHold,
+    (State(api), caller, Path((economy, hold)), Query(preview), headers, body): HoldParts,
 ) -> Result<Response, Problem> {
     let (economy, hold) = names(&caller, &economy, &hold)?;
     let Parsed { typed, canonical } = extract::json::<CaptureBody>(body).await?;
     caller.unchanged(&api)?;
-    Words {
+    Annotations {
         memo: typed.memo.as_ref(),
         reference: typed.reference.as_ref(),
         metadata: typed.metadata.as_ref(),
@@ -162,29 +163,29 @@ pub(super) async fn capture(
         authority: authority(&caller),
         cap: caller.transfer_cap(),
     });
-    let submitted = Submitted {
+    let submission = ActSubmission {
         route: format!("/v1/economies/{economy}/holds/{hold}/capture"),
         economy,
         canonical,
         act,
     };
-    submit(&api, &caller, preview, &headers, submitted).await
+    submit(&api, &caller, preview, &headers, submission).await
 }
 
 /// `POST …/holds/{hold}/release`
 pub(super) async fn release(
-    (State(api), caller, Path((economy, hold)), Query(preview), headers, body): OfHold,
+    (State(api), caller, Path((economy, hold)), Query(preview), headers, body): HoldParts,
 ) -> Result<Response, Problem> {
     let (economy, hold) = names(&caller, &economy, &hold)?;
     let Parsed { typed, canonical } = extract::json::<ReleaseBody>(body).await?;
     caller.unchanged(&api)?;
-    Words {
+    Annotations {
         memo: typed.memo.as_ref(),
-        ..Words::default()
+        ..Annotations::default()
     }
     .check()?;
     let ended = known(&api, &economy, hold).await?;
-    let submitted = Submitted {
+    let submission = ActSubmission {
         route: format!("/v1/economies/{economy}/holds/{hold}/release"),
         economy,
         canonical,
@@ -194,7 +195,7 @@ pub(super) async fn release(
             authority: authority(&caller),
         },
     };
-    submit(&api, &caller, preview, &headers, submitted).await
+    submit(&api, &caller, preview, &headers, submission).await
 }
 
 fn names(caller: &Caller, economy: &str, hold: &str) -> Result<(EconomyId, HoldId), Problem> {
@@ -207,8 +208,8 @@ fn hold_id(text: &str) -> Result<HoldId, Problem> {
     extract::name::<Uuid>("hold", text).map(HoldId)
 }
 
-/// How a hold ended, if it has; a problem if there never was one. What is open is in the state, and
-/// what has ended is in the journal.
+/// Returns the way in which a hold ended, or none if it is open. A hold that never existed is a
+/// problem. Open holds are in memory, ended ones in the journal.
 async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<HoldEnd>, Problem> {
     let state = api.service.state();
     let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
@@ -219,7 +220,7 @@ async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<Ho
     Ok(history.ended.map(|(end, _)| end))
 }
 
-/// What the journal says of a hold.
+/// Reads the history of a hold from the journal.
 async fn history(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<HoldHistory, Problem> {
     let economy = economy.clone();
     let read = api
@@ -231,17 +232,17 @@ async fn history(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<HoldHis
     })
 }
 
-/// What is asked of the list. With a cursor nothing else is said: the filter is in it.
+/// The query of a list of holds. A cursor contains the account, so both cannot be sent together.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HoldsQuery {
-    /// Only holds on this account or for it.
+    /// Returns only holds from or to this account.
     #[schemars(with = "schemas::AccountName")]
     account: Option<String>,
-    /// Holds in the page; 50 unless said.
+    /// The greatest number of holds in the page. Default 50.
     #[schemars(with = "usize", range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// Where to go on: `next_cursor` of the page before.
+    /// The place at which the page begins: `next_cursor` of the previous page.
     #[schemars(with = "String")]
     cursor: Option<String>,
 }
@@ -250,11 +251,11 @@ pub(super) struct HoldsQuery {
 #[derive(Serialize, JsonSchema)]
 struct HoldList<'a> {
     holds: Vec<HoldView<'a>>,
-    /// Where the next page begins; null after the last.
+    /// The value of `cursor` for the next page; null after the last page.
     next_cursor: Option<String>,
 }
 
-/// What a cursor says: after which hold to go on, and whose are wanted.
+/// The content of a cursor: the last hold of the page, and the account of the list.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cursor {
@@ -262,7 +263,7 @@ struct Cursor {
     account: Option<AccountId>,
 }
 
-/// `GET …/holds`: those that are open, oldest first.
+/// `GET …/holds`: the open holds, oldest first.
 pub(super) async fn list(
     State(api): State<Api>,
     caller: Caller,
@@ -273,22 +274,29 @@ pub(super) async fn list(
     caller.require(Scope::Read, &economy)?;
     let limit = query.limit.unwrap_or(HOLDS);
     if !(1..=HOLDS_PAGE_MAX).contains(&limit) {
-        let detail = format!("a page has 1 to {HOLDS_PAGE_MAX} holds");
+        let detail = format!("must be between 1 and {HOLDS_PAGE_MAX}");
         return Err(wrong("limit", &detail));
     }
     let account = query.account.as_ref().map(|account| {
         let read = account.parse();
-        read.map_err(|_| wrong("account", "this is not the name of an account"))
+        read.map_err(|_| wrong("account", "this is not a valid name of an account"))
     });
     let (account, after) = match (&query.cursor, account.transpose()?) {
         (None, account) => (account, None),
         (Some(_), Some(_)) => {
-            let detail = "a cursor has its account in it: say no other";
+            let detail = "a cursor contains the account; do not send `account` again";
             return Err(wrong("cursor", detail));
         }
         (Some(text), None) => {
             let opened = cursor::open::<Cursor>(text);
-            let opened = opened.ok_or_else(|| wrong("cursor", "this is no cursor of holds"))?;
+            let opened = opened.ok_or_else(|| {
+                wrong(
+                    "cursor",
+                    "this is not a cursor of a list of \
+                                                               holds; use `next_cursor` of the \
+                                                               previous page",
+                )
+            })?;
             (opened.account, Some(opened.after))
         }
     };

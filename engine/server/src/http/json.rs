@@ -1,4 +1,4 @@
-//! The JSON of a body: what cannot be read of it is a problem with a pointer to the place.
+//! Parsing of JSON bodies. A problem points to the invalid place.
 
 use bursar_ledger::{JsonError, check_numbers, pointer_segment};
 use serde::de::DeserializeOwned;
@@ -9,30 +9,30 @@ use super::problem::Problem;
 
 #[cfg(test)]
 thread_local! {
-    /// The number of texts that this thread has read.
+    /// The number of texts that this thread has parsed.
     static READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Reads the text of a body.
+/// Parses the text of a body.
 pub(super) fn parse(text: &[u8]) -> Result<Json<'_>, Problem> {
     #[cfg(test)]
     READ.set(READ.get() + 1);
     Json::parse(text).map_err(|error| {
-        let detail = format!("the body cannot be read: {}", error.what);
+        let detail = format!("the body is not valid JSON: {}", error.what);
         Problem::malformed(&error.pointer, detail)
     })
 }
 
-/// Checks the numbers of a body that was read. Types come first: they know better which numbers may
-/// stand in their places.
+/// Checks the numbers of a parsed body. It runs after the body was deserialised: the problem of a
+/// wrong type is more precise than the one of a number.
 pub(super) fn numbers(text: &[u8]) -> Result<(), Problem> {
     let wrong = |JsonError { pointer, what }| Problem::malformed(&pointer, what);
     check_numbers(text).map_err(wrong)
 }
 
-/// Reads a value as a type. What does not fit is named by a pointer to it.
+/// Deserialises a value. A problem points to the place that does not match the type.
 pub(super) fn read<T: DeserializeOwned>(json: &Json<'_>) -> Result<T, Problem> {
-    // Where it is wrong is found out only if something is.
+    // Tracking the path is slow, so it is done only after an error.
     if let Ok(typed) = T::deserialize(json) {
         return Ok(typed);
     }
@@ -40,13 +40,13 @@ pub(super) fn read<T: DeserializeOwned>(json: &Json<'_>) -> Result<T, Problem> {
         .map_err(|error| Problem::malformed(&pointer(error.path()), error.inner().to_string()))
 }
 
-/// A path through a value as a JSON pointer (RFC 6901).
+/// Converts a path to a JSON pointer (RFC 6901).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let segment = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
         Segment::Map { key } => pointer_segment(key),
-        // An alternative of ours, not a place in the client's text.
+        // The variant of an enum is not a place in the client's text.
         Segment::Enum { .. } | Segment::Unknown => String::new(),
     };
     path.iter().map(segment).collect()
@@ -59,7 +59,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Returns the number of texts read meanwhile, by this thread.
+    /// Returns the number of texts that this thread parses during `work`.
     pub(in crate::http) fn read_meanwhile(work: impl FnOnce()) -> usize {
         let before = READ.get();
         work();
@@ -81,7 +81,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn types_are_read_from_it_and_what_is_wrong_is_named() {
+    fn values_are_deserialised_and_errors_are_located() {
         let read = |value: Value| {
             let text = value.to_string();
             read::<Typed>(&parse(text.as_bytes())?)
@@ -120,7 +120,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_malformed_and_its_place_named() {
+    fn invalid_json_is_malformed_and_located() {
         let pointer = |text: &str| {
             let problem = parse(text.as_bytes()).and_then(|_| numbers(text.as_bytes()));
             let problem = problem.expect_err(text);

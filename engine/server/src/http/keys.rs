@@ -1,5 +1,5 @@
-//! API keys. The secret is in the answer that makes the key, and nowhere else: not in the journal,
-//! not in any later answer.
+//! The routes of API keys. A secret is sent in the response that creates it and nowhere else:
+//! neither in the journal nor in a later response.
 
 use std::collections::BTreeSet;
 
@@ -30,18 +30,19 @@ use crate::random;
 use crate::service::error::ServiceError;
 use crate::service::{SYSTEM, Service};
 
-/// Names under which the journal keeps what the server and its owner do by themselves.
+/// Actors that are not API keys: the server itself and its owner. No key can have these names.
 const RESERVED: [&str; 2] = ["bursar", "owner"];
 
 const KEY: &str = "/v1/keys/{key}";
 
-/// What is answered where a secret may be new.
-type Written = WithSecret<Put<KeyView<'static>>>;
+/// The body of a response that may contain a new secret.
+type KeyResponse = WithSecret<Put<KeyView<'static>>>;
 
 pub(super) fn routes() -> Resource {
     Resource {
         name: "keys",
-        about: "API keys have scopes, and may be bound to economies. Only their hashes are kept.",
+        about: "An API key has scopes and may be bound to economies. The server stores only the \
+                hash of its secret.",
         routes: vec![set_route(), create_route(), rotate_route(), list_route()],
     }
 }
@@ -54,10 +55,12 @@ fn set_route() -> Route {
     Route::put(KEY, set)
         .operation(
             "set_key",
-            "Make or change an API key",
-            "A new key needs `scopes`; its secret is in the first answer only. A key is ended by \
-             `revoked`, and stays listed, since records name it. The last admin key of every economy \
-             is ended, bound or given less only with `force`.",
+            "Create or change an API key",
+            "Creates the key if it does not exist, which requires `scopes`, and changes it \
+             otherwise. The secret of a new key is in this response only. Absent members keep \
+             their present value; `null` removes an optional one. `\"revoked\": true` makes the \
+             key invalid; it stays in the list, because records name it. Changes that would leave \
+             no key with the scope `admin` for all economies require `\"force\": true`.",
         )
         .needs_everywhere(Scope::Admin)
         .body::<KeyBody>("my_bot", body())
@@ -73,11 +76,11 @@ fn set_route() -> Route {
             json!({ "scopes": ["read", "call"], "admits": { "accounts": "user:*", "metadata": true } }),
         )
         .or_body("end_it", json!({ "revoked": true }))
-        .answers::<Written>(
+        .answers::<KeyResponse>(
             StatusCode::CREATED,
-            "The key is new, and here is its secret.",
+            "The key was created. `key` is its secret.",
         )
-        .answers::<Written>(StatusCode::OK, "The key was there; its secret stays.")
+        .answers::<KeyResponse>(StatusCode::OK, "The key exists; its secret did not change.")
         .error(StatusCode::CONFLICT, &["last_admin_key"])
         .error(StatusCode::UNPROCESSABLE_ENTITY, &["key_incomplete"])
         .writes()
@@ -87,14 +90,18 @@ fn create_route() -> Route {
     Route::post(KEY, create)
         .operation(
             "create_key",
-            "Make an API key",
-            "The key must not be there, so that nobody changes one by mistake. It takes no \
-             idempotency key: a second try is told that the key is there, and can give it another \
-             secret.",
+            "Create an API key",
+            "Creates a key that does not exist yet, so that no present key is changed by mistake. \
+             The request requires no idempotency key: a second attempt fails with `key_exists`. If \
+             the response with the secret was lost, create a new secret with `PUT \
+             /v1/keys/{key}/secret`.",
         )
         .needs_everywhere(Scope::Admin)
         .body::<KeyBody>("my_bot", body())
-        .answers::<Written>(StatusCode::CREATED, "The key, with its secret.")
+        .answers::<KeyResponse>(
+            StatusCode::CREATED,
+            "The key was created. `key` is its secret.",
+        )
         .error(StatusCode::CONFLICT, &["key_exists"])
         .error(StatusCode::UNPROCESSABLE_ENTITY, &["key_incomplete"])
         .writes()
@@ -104,11 +111,15 @@ fn rotate_route() -> Route {
     Route::put("/v1/keys/{key}/secret", rotate)
         .operation(
             "rotate_key",
-            "Give an API key another secret",
-            "The secret before is good for nothing from then on. It takes no body.",
+            "Rotate the secret of an API key",
+            "Gives the key a new secret. The previous secret is no longer valid. The request has \
+             no body.",
         )
         .needs_everywhere(Scope::Admin)
-        .answers::<Written>(StatusCode::OK, "The key, with its new secret.")
+        .answers::<KeyResponse>(
+            StatusCode::OK,
+            "The secret was replaced. `key` is the new one.",
+        )
         .error(StatusCode::NOT_FOUND, &["key_not_found"])
         .error(StatusCode::CONFLICT, &["key_revoked"])
         .writes()
@@ -119,48 +130,48 @@ fn list_route() -> Route {
         .operation(
             "list_keys",
             "List API keys",
-            "All keys, without anything of their secrets.",
+            "Returns all keys without their secrets.",
         )
         .needs_everywhere(Scope::Admin)
         .answers::<KeyList<'static>>(StatusCode::OK, "The keys.")
 }
 
-/// The keys of a file.
+/// The API keys of a server.
 #[derive(Serialize, JsonSchema)]
 struct KeyList<'a> {
     keys: Vec<KeyView<'a>>,
 }
 
-/// What a PUT says of an API key.
+/// Changes to an API key. Absent members keep their present value.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyBody {
-    /// What the key allows.
+    /// The permissions of the key.
     #[schemars(with = "Option<Vec<schemas::KeyScope>>", length(min = 1))]
     scopes: Option<Scopes>,
-    /// The economies in which it is good; cleared, all of them.
+    /// The economies in which the key is valid; all economies after removal.
     #[serde(default)]
     #[schemars(with = "Option<Vec<schemas::EconomyName>>")]
     economies: Patch<BTreeSet<EconomyId>>,
-    /// The most that one request with it may move; cleared, any amount.
+    /// The most that one request with the key may move; unlimited after removal.
     #[serde(default)]
     #[schemars(with = "Option<schemas::TransferCap>")]
     transfer_cap: Patch<TransferCap>,
-    /// How often it may ask; cleared, as often as it likes.
+    /// The rate limit of the key; unlimited after removal.
     #[serde(default)]
     #[schemars(with = "Option<schemas::RateLimit>")]
     rate_limit: Patch<RateLimit>,
-    /// The accounts that it may open with the scope `call`; cleared, none.
+    /// The accounts that the key may open with the scope `call`; none after removal.
     #[serde(default)]
     #[schemars(with = "Option<schemas::Admission>")]
     admits: Patch<CallerAdmission>,
-    /// Whether it is good for nothing any more.
+    /// True to make the key invalid.
     revoked: Option<bool>,
-    /// Whether the last admin key of every economy may become less by this.
+    /// Allows a change that leaves no key with the scope `admin` for all economies.
     force: Option<bool>,
 }
 
-/// What a body says of a key.
+/// Reads the changes in a body.
 async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
     let parsed = extract::json_patch::<KeyBody>(body).await?;
     let KeyBody {
@@ -175,7 +186,7 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
     if scopes.as_ref().is_some_and(Scopes::is_empty) {
         return Err(Problem::malformed(
             "/scopes",
-            "a key has at least one scope; to end it, say that it is `revoked`",
+            "a key must have at least one scope; to make it invalid, send `\"revoked\": true`",
         ));
     }
     Ok(KeyPatch {
@@ -190,21 +201,20 @@ async fn read_patch(body: Body) -> Result<KeyPatch, Problem> {
 }
 
 /// `PUT /v1/keys/{key}`
-pub(super) async fn set(asked: KeyRequest) -> Result<Response, Problem> {
-    write_asked(asked, KeyMode::Put).await
+pub(super) async fn set(request: KeyRequest) -> Result<Response, Problem> {
+    write_request(request, KeyMode::Put).await
 }
 
-/// `POST /v1/keys/{key}`: makes a key that must not be there, so that nobody changes one by mistake.
-/// It needs no idempotency key: a second try is told that the key is there, and can give it another
-/// secret.
-pub(super) async fn create(asked: KeyRequest) -> Result<Response, Problem> {
-    write_asked(asked, KeyMode::Create).await
+/// `POST /v1/keys/{key}`: creates a key that does not exist yet. It requires no idempotency key: a
+/// second attempt fails with `key_exists`, and a lost secret can be replaced.
+pub(super) async fn create(request: KeyRequest) -> Result<Response, Problem> {
+    write_request(request, KeyMode::Create).await
 }
 
-/// A request that says what a key is to be.
+/// The parts of a request that creates or changes a key.
 type KeyRequest = (State<Api>, Caller, Path<String>, Query<Nothing>, Body);
 
-async fn write_asked(
+async fn write_request(
     (State(api), caller, Path(key), _, body): KeyRequest,
     mode: KeyMode,
 ) -> Result<Response, Problem> {
@@ -217,8 +227,7 @@ async fn write_asked(
     ))
 }
 
-/// `PUT /v1/keys/{key}/secret`: another secret for a key that is there. The one before is good for
-/// nothing from then on.
+/// `PUT /v1/keys/{key}/secret`: replaces the secret of a key.
 pub(super) async fn rotate(
     State(api): State<Api>,
     caller: Caller,
@@ -230,7 +239,7 @@ pub(super) async fn rotate(
     let state = api.service.state();
     let system = state.books(api.service.system());
     if system.and_then(|system| system.key(&id)).is_none() {
-        let detail = format!("there is no key `{id}`");
+        let detail = format!("there is no API key `{id}`");
         return Err(Problem::new(Code::KeyNotFound, detail));
     }
     Ok(extract::respond(
@@ -245,12 +254,12 @@ pub(super) async fn rotate(
     ))
 }
 
-/// Returns whether a name stands for the server or its owner in the journal.
+/// Returns true if the name stands for the server or its owner in the journal.
 pub(crate) fn is_reserved(id: &KeyId) -> bool {
     RESERVED.contains(&id.as_str())
 }
 
-/// Does with a key what `mode` says. The answer has its secret if that is new.
+/// Creates, changes or rotates a key. The answer contains the secret if it is new.
 pub(crate) async fn write(
     service: &Service,
     actor: &str,
@@ -278,7 +287,7 @@ pub(crate) async fn write(
     let answer = service.act(context, act).await?;
     let created = answer.status == axum::http::StatusCode::CREATED.as_u16();
     let rotated = mode == KeyMode::Rotate && answer.status == axum::http::StatusCode::OK.as_u16();
-    // A key that was there keeps its secret, and nobody here knows it.
+    // The secret of an existing key does not change, and only its hash is known here.
     if !(created || rotated) {
         return Ok(answer);
     }
@@ -297,7 +306,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
     Ok(Json(all(&api.service.state())))
 }
 
-/// All keys of a file, without anything of their secrets.
+/// Returns all API keys of a server, without their secrets.
 pub(crate) fn all(state: &bursar_storage::State) -> Value {
     let system: Option<EconomyId> = SYSTEM.parse().ok();
     let books = system.and_then(|system| state.books(&system).cloned());

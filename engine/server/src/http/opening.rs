@@ -1,4 +1,5 @@
-//! Opening balances out of lists, in portions: what `bursar import --balances` asks of a file's owner.
+//! The route that issues opening balances from a list, in portions. `bursar import --balances` uses
+//! it while a server runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,13 +22,13 @@ use super::transfers::{MEMO_CHARS_MAX, check_effective, check_text};
 use crate::service::error::ServiceError;
 use crate::service::{OpeningList, OpeningRow, RowOutcome};
 
-/// Rows in one request.
+/// The greatest number of rows in one request.
 pub(crate) const OPENING_ROWS_MAX: usize = 1_024;
 
-/// Bytes of one request.
+/// The largest body of one request, in bytes.
 const OPENING_BYTES_MAX: usize = 4 << 20;
 
-/// Characters in the name of a list.
+/// The greatest length of a list's name, in characters.
 pub(crate) const LIST_CHARS_MAX: usize = 64;
 
 pub(super) fn route() -> Route {
@@ -35,8 +36,10 @@ pub(super) fn route() -> Route {
         .operation(
             "issue_opening_balances",
             "Issue opening balances",
-            "What `bursar import --balances` asks of a file that is served. Each account gets what a \
-             list says of an asset once, however often it comes. Accounts that are missing are made.",
+            "Issues the amounts of a list, one row for each account and asset. `bursar import \
+             --balances` sends this request if a server uses the file. Each row of a list is \
+             issued at most once, however often it is sent, so an interrupted import can be \
+             repeated. Missing accounts are created.",
         )
         .needs_the_owner()
         .body::<OpeningBody>(
@@ -53,7 +56,10 @@ pub(super) fn route() -> Route {
             ]}),
         )
         .bytes::<OpeningBody>(JSON, OPENING_BYTES_MAX)
-        .answers::<OpeningReport>(StatusCode::OK, "One outcome for each row, in the same order.")
+        .answers::<OpeningReport>(
+            StatusCode::OK,
+            "One outcome for each row, in the same order.",
+        )
         .example(json!({
             "rows": [
                 { "outcome": "issued" },
@@ -65,30 +71,30 @@ pub(super) fn route() -> Route {
         .writes()
 }
 
-/// Rows of a list.
+/// Rows of a list of opening balances.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpeningBody {
-    /// The name of the list; each row keeps it as its `reference`.
+    /// The name of the list. It becomes the `reference` of each transfer.
     #[schemars(
         length(min = 1, max = 64),
         regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")
     )]
     pub(crate) list: String,
-    /// The rows. No account stands twice with the same asset.
+    /// The rows. Each pair of account and asset may occur once.
     #[schemars(length(min = 1, max = 1024))]
     pub(crate) rows: Vec<OpeningRowBody>,
-    /// Whether it is only said what would become of them.
+    /// Returns the outcomes without issuing anything.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub(crate) dry_run: bool,
-    /// Whether a row is issued although another list has issued one for its account and asset.
+    /// Issues a row even if a row of another list was issued for its account and asset.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub(crate) force: bool,
 }
 
-/// A row of a list.
+/// A row of a list of opening balances.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpeningRowBody {
@@ -98,11 +104,11 @@ pub(crate) struct OpeningRowBody {
     pub(crate) asset: AssetId,
     #[schemars(with = "schemas::Amount")]
     pub(crate) amount: Amount,
-    /// When it was so, elsewhere.
+    /// The time at which the account had this balance outside of Bursar.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schemas::Timestamp>")]
     pub(crate) effective_at: Option<Timestamp>,
-    /// Why, for people.
+    /// The reason, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub(crate) memo: Option<String>,
@@ -146,49 +152,49 @@ impl From<OpeningRow> for OpeningRowBody {
     }
 }
 
-/// What has become of rows, or would.
+/// The outcomes of rows, and the remaining capacity.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct OpeningReport {
-    /// One outcome for each row.
+    /// The outcomes, one for each row.
     pub(crate) rows: Vec<RowReport>,
-    /// How much may still be issued of each asset that the rows name and that is there.
+    /// The amount that can still be issued, for each existing asset that the rows name.
     #[schemars(with = "BTreeMap<String, schemas::Limit>")]
     pub(crate) assets_left: BTreeMap<AssetId, u64>,
-    /// How many accounts may still be made.
+    /// The number of accounts that can still be created.
     #[schemars(with = "schemas::Limit")]
     pub(crate) accounts_left: u64,
 }
 
-/// What has become of a row, or would.
+/// The outcome of a row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub(crate) enum RowReport {
-    /// A dry run: it can be issued.
+    /// Dry run: the row can be issued.
     Ready {
-        /// Whether its account is made for it.
+        /// True if its account would be created.
         makes_account: bool,
     },
-    /// It is issued now.
+    /// The row was issued by this request.
     Issued,
-    /// This list had it issued before.
+    /// The row was issued by an earlier request.
     Done,
-    /// This list had it issued before, with another amount; nothing has moved.
+    /// A row of this list was issued earlier with another amount; nothing has moved.
     Differs {
-        /// What was issued.
+        /// The amount that was issued.
         #[schemars(with = "schemas::Amount")]
         issued: u64,
     },
-    /// Another list had a row of this account and asset issued; nothing has moved.
+    /// A row of another list was issued for this account and asset; nothing has moved.
     Elsewhere {
         /// The name of that list.
         list: String,
-        /// What was issued.
+        /// The amount that was issued.
         #[schemars(with = "schemas::Amount")]
         issued: u64,
     },
-    /// The ledger refuses it.
+    /// The ledger rejected the row.
     Refused {
-        /// Why.
+        /// The reason for the rejection.
         detail: String,
     },
 }
@@ -206,7 +212,7 @@ impl From<RowOutcome> for RowReport {
     }
 }
 
-/// `POST …/opening-balances`. It needs no idempotency key: each row has its own.
+/// `POST …/opening-balances`. It requires no idempotency key, because each row has its own.
 async fn bring_in(
     State(api): State<Api>,
     caller: Caller,
@@ -241,7 +247,7 @@ async fn bring_in(
 }
 
 impl OpeningReport {
-    /// The outcomes of rows, with what books leave room for.
+    /// Builds the report of outcomes, with the remaining capacity of the books.
     pub(crate) fn of(
         outcomes: Vec<RowOutcome>,
         books: &Books,
@@ -264,24 +270,27 @@ impl OpeningReport {
     }
 }
 
-/// Returns whether a list can have a name.
+/// Returns true if the text is a valid name of a list.
 pub(crate) fn is_list_name(name: &str) -> bool {
     (1..=LIST_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }
 
 fn check(body: &OpeningBody, now: Timestamp) -> Result<(), Problem> {
     if !is_list_name(&body.list) {
-        let detail = format!("a list has a name of 1 to {LIST_CHARS_MAX} characters that print");
+        let detail = format!("`list` must have 1 to {LIST_CHARS_MAX} printable characters");
         return Err(Problem::malformed("/list", detail));
     }
     if !(1..=OPENING_ROWS_MAX).contains(&body.rows.len()) {
-        let detail = format!("1 to {OPENING_ROWS_MAX} rows");
+        let detail = format!("`rows` must have 1 to {OPENING_ROWS_MAX} rows");
         return Err(Problem::malformed("/rows", detail));
     }
     let mut seen = BTreeSet::new();
     for (place, row) in body.rows.iter().enumerate() {
         if !seen.insert((&row.account, &row.asset)) {
-            let detail = format!("`{}` stands twice with {}", row.account, row.asset);
+            let detail = format!(
+                "`{}` occurs twice with the asset {}",
+                row.account, row.asset
+            );
             return Err(Problem::malformed(&format!("/rows/{place}"), detail));
         }
         let within = |problem: Problem| problem.within(&format!("/rows/{place}"));

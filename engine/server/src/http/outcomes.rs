@@ -1,4 +1,4 @@
-//! The answer that was kept under a key, for a client that lost it.
+//! The route that returns the stored answer to an earlier request.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,36 +12,44 @@ use super::auth::Caller;
 use super::extract::Path;
 use super::problem::Problem;
 use super::render::{KeptCreated, KeptDone};
-use super::{Api, extract, holds, reversals, transfers};
+use super::{Api, extract, money};
 use crate::service::blocking;
 use crate::service::error::ServiceError;
+
+const NOT_STORED: &str = "no answer is stored under this idempotency key: the request was not \
+    decided, and sending it again is safe";
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/outcomes/{idempotency_key}", read)
         .operation(
             "get_outcome",
-            "The answer that is kept under a key",
-            "For a client that lost it: the same status and the same body, byte for byte, be it a \
-             yes or a no.",
+            "Get the outcome of a request",
+            "Returns the answer that is stored under an idempotency key, for a client that did not \
+             receive it: the same status and the same body, byte for byte, for committed and for \
+             rejected requests.",
         )
         .needs(Scope::Read)
-        .answers::<KeptCreated>(StatusCode::CREATED, "What was made: a transfer or a hold.")
+        .answers::<KeptCreated>(
+            StatusCode::CREATED,
+            "The answer to a request that created a \
+                                                      transfer or a hold.",
+        )
         .answers::<KeptDone>(
             StatusCode::OK,
-            "What was done: a call, or the release of a hold.",
+            "The answer to a call, or to the release of a hold.",
         )
         .error(StatusCode::NOT_FOUND, &["outcome_not_found"])
-        .error(StatusCode::CONFLICT, transfers::CONFLICTS)
-        .error(StatusCode::CONFLICT, holds::CONFLICTS)
-        .error(StatusCode::CONFLICT, reversals::CONFLICTS)
+        .error(StatusCode::CONFLICT, money::CONFLICTS)
+        .error(StatusCode::CONFLICT, money::HOLD_CONFLICTS)
+        .error(StatusCode::CONFLICT, money::REVERSAL_CONFLICTS)
         .error(StatusCode::UNPROCESSABLE_ENTITY, &["declined"])
-        .error(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
-        .error(StatusCode::UNPROCESSABLE_ENTITY, holds::REFUSALS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, money::REJECTIONS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, money::HOLD_REJECTIONS)
         .error(StatusCode::BAD_GATEWAY, &["plugin_fault"])
         .repeats()
 }
 
-/// `GET …/outcomes/{idempotency-key}`
+/// `GET …/outcomes/{idempotency_key}`
 pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
@@ -55,9 +63,9 @@ pub(super) async fn read(
     let key: IdempotencyKey = extract::name("idempotency key", &key)?;
     let storage = api.service.storage().clone();
     let stored = blocking(move || storage.stored(&economy, &key)).await?;
-    let stored = stored.map_err(|_| Problem::bug("the file could not be read"))?;
     let stored = stored
-        .ok_or_else(|| Problem::new(Code::OutcomeNotFound, "no answer is kept under this key"))?;
+        .map_err(|_| Problem::internal("the database file could not be read"))?
+        .ok_or_else(|| Problem::new(Code::OutcomeNotFound, NOT_STORED))?;
     let answer = Answer {
         status: stored.status,
         body: stored.body,

@@ -1,4 +1,4 @@
-//! An account's balances at a moment that has passed.
+//! The route that returns an account's balances at a time in the past.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Api;
-use super::accounts::no_account;
 use super::api::route::Route;
 use super::api::{schemas, views};
 use super::auth::Caller;
@@ -21,20 +20,20 @@ use super::extract::{self, Path, Query, wrong_query};
 use super::problem::Problem;
 use crate::service::error::ServiceError;
 
-/// How long the end of a commit is waited for before the next look.
+/// The pause between two checks if the commit in progress has ended.
 const COMMIT_PAUSE: Duration = Duration::from_millis(2);
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/accounts/{account}/balances", read)
         .operation(
             "get_past_balances",
-            "What an account had at a moment of the past",
-            "What was posted after everything that was recorded up to that moment. What has passed \
-             stays as it was, so the answer to a question never changes.",
+            "Get balances at a time",
+            "Returns the balances of an account after all records up to a time in the past. The \
+             response for a given time never changes.",
         )
         .needs(Scope::Read)
         .query::<Moment>()
-        .answers::<PastView<'static>>(StatusCode::OK, "The balances.")
+        .answers::<PastView<'static>>(StatusCode::OK, "The balances at that time.")
         .example(json!({
             "account": "user:1", "at": 1_764_025_200_000_u64, "seq": 7, "balances": { "coin": 170 },
         }))
@@ -42,16 +41,16 @@ pub(super) fn route() -> Route {
         .reads_the_file()
 }
 
-/// When.
+/// The query of past balances.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Moment {
-    /// A moment that has passed.
+    /// A time in the past.
     #[schemars(with = "schemas::Timestamp")]
     at: u64,
 }
 
-/// What an account had.
+/// The balances of an account at a time.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PastBalances")]
 struct PastView<'a> {
@@ -59,15 +58,14 @@ struct PastView<'a> {
     account: &'a AccountId,
     #[schemars(with = "schemas::Timestamp")]
     at: Timestamp,
-    /// The newest record up to that moment; 0 if there was none.
+    /// The number of the newest record up to that time; 0 if there was none.
     seq: u64,
-    /// What was posted, by asset.
+    /// The posted balances, by asset.
     #[schemars(with = "BTreeMap<String, schemas::Units>")]
     balances: &'a BTreeMap<AssetId, i64>,
 }
 
-/// `GET …/accounts/{account}/balances?at`: what was posted, after everything that was recorded up to
-/// that moment. What has passed stays as it was, so the answer to a question never changes.
+/// `GET …/accounts/{account}/balances?at`
 pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
@@ -80,10 +78,10 @@ pub(super) async fn read(
     let at = Timestamp(extract::number("at", at)?);
     let now = api.service.now();
     if at >= now {
-        let detail = "a moment that has passed, in milliseconds since 1970-01-01 UTC";
+        let detail = "must be a time in the past, in milliseconds since 1970-01-01 UTC";
         return Err(wrong_query("at", detail));
     }
-    // What is being committed at this moment may belong before it.
+    // A commit in progress may have an earlier time stamp, so the response waits for it.
     while at >= api.service.storage().settled(now) {
         if !api.service.storage().is_ready() {
             return Err(ServiceError::Writer(SubmitError::Unavailable).into());
@@ -94,7 +92,7 @@ pub(super) async fn read(
     let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let found = books
         .account(&account)
-        .ok_or_else(|| no_account(&account))?;
+        .ok_or_else(|| Problem::no_account(&account))?;
     let query = PastQuery {
         economy,
         account: account.clone(),

@@ -1,8 +1,8 @@
-//! Places in an economy's history, with which events and statements are read on.
+//! Positions in an economy's history, at which events and statements continue.
 //!
-//! A position is the number of a record and the first 16 digits of its hash: `12-9f86d081884c7d65`.
-//! A number alone cannot tell a history from another one that was put in its place, as by a restored
-//! backup; with the hash it shows, also once the other history has grown past the number.
+//! A position is the number of a record and the first 16 hexadecimal digits of its hash:
+//! `12-9f86d081884c7d65`. A number alone cannot detect that the history was replaced, for example
+//! by a restored backup. The hash detects it even after the new history has grown past the number.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,32 +11,33 @@ use bursar_ledger::{Books, Digest, EconomyId};
 use bursar_storage::Event;
 use serde::{Deserialize, Serialize};
 
-use super::Api;
 use super::api::codes::Code;
-use super::extract::NUMBER_MAX;
+use super::limits::NUMBER_MAX;
 use super::problem::Problem;
+use crate::service::Service;
 
-/// Hexadecimal digits of a record's hash in a position.
+/// The number of hexadecimal digits of a record's hash in a position.
 const MARK_DIGITS: usize = 16;
 
-/// A record that was dealt with: what comes after it is wanted.
+/// A record that a client has processed; reading continues after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(super) struct Position {
     pub(super) seq: u64,
-    /// The first bytes of the record's hash; none if only a number was said.
+    /// The first bytes of the record's hash; none if the client sent only a number.
     mark: Option<u64>,
 }
 
-/// A text that is no position.
+/// The error of a text that is not a position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "a position is `next_after` of a page, the id or `position` of an event, or the number of an event"
+    "a position must be `next_after` of a page, the id or `position` of an event, or the number of \
+     an event"
 )]
 pub(super) struct PositionError;
 
 impl Position {
-    /// Before the first record.
+    /// The position before the first record.
     pub(super) const START: Self = Self { seq: 0, mark: None };
 
     fn of(seq: u64, hash: &Digest) -> Self {
@@ -46,30 +47,30 @@ impl Position {
         }
     }
 
-    /// The position of an event.
+    /// Returns the position of an event.
     pub(super) fn of_event(event: &Event) -> Self {
         Self::of(event.seq, &event.hash)
     }
 
-    /// The position of an economy's newest record.
+    /// Returns the position of an economy's newest record.
     pub(super) fn of_head(books: &Books) -> Self {
         Self::of(books.seq(), &books.head())
     }
 
-    /// Makes sure that the position is one of this economy's history, up to its newest published
+    /// Checks that the position is part of this economy's history, up to its newest published
     /// record.
     pub(super) async fn check(
         self,
-        api: &Api,
+        service: &Service,
         economy: &EconomyId,
         books: &Books,
     ) -> Result<(), Problem> {
         let head = Self::of_head(books);
         if self.seq > head.seq {
             let detail = format!(
-                "the newest record here is {}: the file was restored from an older backup, or the \
-                 position is of another server. Read again with `after=0` and compare with what \
-                 you have, or go on after a position of this history",
+                "the newest record is {}: the file was restored from an older backup, or the \
+                 position belongs to another server. Read again with `after=0` and compare with \
+                 your data, or continue after a position of this history",
                 head.seq
             );
             return Err(self.conflict(Code::PositionPastHead, head, detail));
@@ -80,19 +81,18 @@ impl Position {
         let found = if self.seq == head.seq {
             Some(books.head())
         } else {
-            let (economy, seq) = (economy.clone(), self.seq);
-            let read = api
-                .service
-                .read(move |storage| storage.record_hash(&economy, seq));
+            let economy = economy.clone();
+            let seq = self.seq;
+            let read = service.read(move |storage| storage.record_hash(&economy, seq));
             read.await?
         };
         if found.is_some_and(|hash| mark(&hash) == known) {
             return Ok(());
         }
         let detail = format!(
-            "record {} is another one here: since the position was given, the file was restored \
-             from an older backup, and has gone on differently. Read again with `after=0` and \
-             compare with what you have",
+            "record {} has another hash now: the file was restored from an older backup after the \
+             position was issued, and its history has continued differently. Read again with \
+             `after=0` and compare with your data",
             self.seq
         );
         Err(self.conflict(Code::HistoryChanged, head, detail))
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_are_read_as_they_are_written() {
+    fn positions_round_trip() {
         let hash = Digest::of(b"a record");
         let position = Position::of(12, &hash);
         assert_eq!(
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_position_is_refused() {
+    fn invalid_positions_are_rejected() {
         for text in [
             "",
             "-",

@@ -1,40 +1,37 @@
-//! The only mapping from outcomes and errors to status, code and words (RFC 9457).
-
-use std::borrow::Cow;
+//! Problems (RFC 9457): the only mapping from rejections and errors to statuses, codes and
+//! messages.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bursar_ledger::{Rejection, Retry};
+use bursar_ledger::{AccountId, AssetId, Rejection, Retry};
 use bursar_storage::SubmitError;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::api::codes::{self, Code, Terms};
-use super::api::{schemas, views};
+use super::api::views::{self, PROBLEM, ProblemBody};
 use crate::service::error::ServiceError;
 
-/// Seconds after which a client that was turned away may ask again.
+/// The seconds after which a client may send a request again that was not processed.
 const RETRY_AFTER_S: u64 = 1;
 
-/// The same, for a client that finds an audit under way: one takes seconds to minutes.
+/// The seconds after which a client may ask for an audit again: an audit takes seconds to minutes.
 const AUDIT_RETRY_AFTER_S: u64 = 5;
 
-/// A no, in the words of the API.
+/// An error response of the API.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
     retry: Retry,
-    /// Seconds after which asking again may help.
+    /// The seconds after which the request may be sent again.
     retry_after_s: Option<u64>,
     members: Map<String, Value>,
 }
 
 impl Problem {
-    /// A problem with a stable code and a sentence that says what to do.
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+    /// Creates a problem with a stable code and a sentence that says what happened and what to do.
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         let Terms {
             code,
             status,
@@ -51,19 +48,20 @@ impl Problem {
         }
     }
 
-    /// Adds a typed member.
+    /// Adds a member with details for programs.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());
         self
     }
 
-    /// A request that cannot be understood. `pointer` leads to the place (RFC 6901).
+    /// Creates the problem of an invalid request. `pointer` names the place in the body (RFC 6901).
     pub fn malformed(pointer: &str, detail: impl Into<String>) -> Self {
         Self::new(Code::Malformed, detail).with("pointer", pointer)
     }
 
-    /// The same problem of a part of the body: its pointer leads through `part`.
+    /// Returns the problem of a part of the body: its pointer is prefixed with the pointer of the
+    /// part.
     #[must_use]
     pub fn within(self, part: &str) -> Self {
         let pointer = self.members.get("pointer").and_then(Value::as_str);
@@ -71,34 +69,49 @@ impl Problem {
         self.with("pointer", pointer)
     }
 
-    /// No key, or one that is not known.
+    /// Creates the problem of a request without a valid key.
     pub fn unauthorized() -> Self {
-        let detail = "send `Authorization: Bearer <key>` with a key of this server";
+        let detail = "send `Authorization: Bearer KEY` with a valid key of this server";
         Self::new(Code::Unauthorized, detail)
     }
 
-    /// A key that does not allow this.
+    /// Creates the problem of a key that lacks a permission.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(Code::Forbidden, detail)
     }
 
-    /// A key that asks too often.
+    /// Creates the problem of a key that exceeds its rate limit.
     pub fn rate_limited(wait_s: u64) -> Self {
-        let detail = format!("this key asks too often; send the same again in {wait_s} s");
+        let detail = format!(
+            "the rate limit of this key is exceeded; send the same request again \
+                              in {wait_s} s"
+        );
         Self {
             retry_after_s: Some(wait_s),
             ..Self::new(Code::RateLimited, detail)
         }
     }
 
-    /// We are wrong; nothing is known to have happened.
-    pub fn bug(detail: impl Into<String>) -> Self {
+    /// Creates the problem of an account in the path that does not exist.
+    pub fn no_account(id: &AccountId) -> Self {
+        let detail = format!("the economy has no account `{id}`; open it with PUT");
+        Self::new(Code::AccountNotFound, detail)
+    }
+
+    /// Creates the problem of an asset in the path that does not exist.
+    pub fn no_asset(id: &AssetId) -> Self {
+        let detail = format!("the economy has no asset `{id}`; create it with PUT");
+        Self::new(Code::AssetNotFound, detail)
+    }
+
+    /// Creates the problem of an internal error. Nothing is known to have happened.
+    pub fn internal(detail: impl Into<String>) -> Self {
         Self::new(Code::Internal, detail)
     }
 
-    /// The ledger's no.
+    /// Creates the problem of a rejection by the ledger.
     pub fn rejected(rejection: &Rejection) -> Self {
-        // What is refused in a batch is refused for its own reason; beside it stands where.
+        // A rejection in a batch is reported by its own reason, with the index of its transfer.
         if let Rejection::InBatch { index, rejection } = rejection {
             return Self::rejected(rejection).with("index", *index);
         }
@@ -117,17 +130,17 @@ impl Problem {
         }
     }
 
-    /// The status.
+    /// Returns the status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(&self) -> &str {
         self.code
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn body(&self) -> Value {
         views::to_json(ProblemBody {
             kind: format!("urn:bursar:problem:{}", self.code),
@@ -141,59 +154,16 @@ impl Problem {
     }
 }
 
-/// A no (RFC 9457).
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Problem")]
-pub(super) struct ProblemBody<'a> {
-    /// `urn:bursar:problem:` and the code.
-    #[serde(rename = "type")]
-    kind: String,
-    /// The status in words.
-    title: &'a str,
-    /// The status.
-    #[schemars(range(min = 400, max = 599))]
-    status: u16,
-    #[schemars(with = "ProblemCode")]
-    code: &'a str,
-    /// What is wrong and what to do about it, for people.
-    detail: &'a str,
-    #[schemars(with = "schemas::Retry")]
-    retry: Retry,
-    #[serde(flatten)]
-    #[schemars(with = "schemas::ProblemMembers")]
-    members: &'a Map<String, Value>,
-}
-
-/// The schema of a code. It is open: later versions have more.
-struct ProblemCode;
-
-impl JsonSchema for ProblemCode {
-    fn schema_name() -> Cow<'static, str> {
-        "ProblemCode".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let about = format!(
-            "What is wrong, for programs; later versions may have more.\n\n{}",
-            codes::table()
-        );
-        json_schema!({
-            "description": about, "type": "string", "pattern": "^[a-z_]+$",
-            "x-codes": codes::listed(),
-        })
-    }
-}
-
 impl From<ServiceError> for Problem {
-    fn from(no_answer: ServiceError) -> Self {
-        Self::from(&no_answer)
+    fn from(error: ServiceError) -> Self {
+        Self::from(&error)
     }
 }
 
 impl From<&ServiceError> for Problem {
-    fn from(no_answer: &ServiceError) -> Self {
-        let detail = no_answer.to_string();
-        match no_answer {
+    fn from(error: &ServiceError) -> Self {
+        let detail = error.to_string();
+        match error {
             ServiceError::Writer(SubmitError::Overloaded)
             | ServiceError::Busy
             | ServiceError::CompilerBusy
@@ -223,7 +193,7 @@ impl From<&ServiceError> for Problem {
             ServiceError::NoEconomy => Self::new(Code::EconomyNotFound, detail),
             ServiceError::NoPlugin(_) => Self::new(Code::PluginNotFound, detail),
             ServiceError::NoAction(_) => Self::new(Code::ActionNotFound, detail),
-            // No path names a component, only a body does.
+            // A component is named by a body only, never by a path.
             ServiceError::NoComponent(_) => {
                 Self::new(Code::ComponentNotFound, detail).with("pointer", "/component")
             }
@@ -236,7 +206,7 @@ impl From<&ServiceError> for Problem {
                 let findings = serde_json::to_value(&report.findings).unwrap_or_default();
                 Self::new(Code::ComponentRefused, detail).with("findings", findings)
             }
-            ServiceError::Writer(SubmitError::Bug) | ServiceError::Bug(_) => Self::bug(detail),
+            ServiceError::Writer(SubmitError::Bug) | ServiceError::Bug(_) => Self::internal(detail),
         }
     }
 }
@@ -256,5 +226,5 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The media type of a problem.
-pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// The media type of a problem (RFC 9457, section 3).
+pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static(PROBLEM);

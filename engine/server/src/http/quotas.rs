@@ -1,4 +1,4 @@
-//! Quotas: how much an economy may keep, and how much it keeps.
+//! The routes that read and change the quotas of an economy.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::service::{RequestContext, Service};
 
 const QUOTAS: &str = "/v1/economies/{economy}/quotas";
 
-/// Edits by which a misspelt name may differ from the one that was meant.
+/// The greatest number of edits between a misspelt name and a suggested one.
 const EDITS_MAX: usize = 3;
 
 pub(super) fn read_route() -> Route {
@@ -33,8 +33,8 @@ pub(super) fn read_route() -> Route {
         .operation(
             "get_quotas",
             "Get quotas",
-            "The most that the economy may keep of each kind, and the amount that it keeps. What is \
-             beyond a quota is refused with `quota_reached`; all else goes on.",
+            "Returns the quotas of the economy and their present use. A request that would exceed \
+             a quota is rejected with `quota_reached`; all other requests succeed.",
         )
         .needs(Scope::Read)
         .answers::<QuotasView>(StatusCode::OK, "The quotas.")
@@ -47,10 +47,10 @@ pub(super) fn set_route() -> Route {
     Route::put(QUOTAS, set)
         .operation(
             "set_quotas",
-            "Raise or lower quotas",
-            "For whoever runs the server: a key that is bound to economies cannot change their quotas. \
-             Absent members stay, `null` brings the default back. A quota below what is in use takes \
-             nothing away: it stops growth until there is room again.",
+            "Change quotas",
+            "Changes quotas of the economy. A key that is bound to economies cannot change their \
+             quotas. Absent members keep their present value; `null` restores the default. A quota \
+             below the present use deletes nothing, but prevents growth until the use is lower.",
         )
         .needs_everywhere(Scope::Admin)
         .body::<QuotasBody>("more_members", json!({ "accounts": 500_000 }))
@@ -78,10 +78,10 @@ impl QuotasBody {
     }
 }
 
-/// The quota of a name, or a sentence that says which may have been meant.
+/// Parses the name of a quota. The error suggests a similar name.
 pub(crate) fn named(name: &str) -> Result<Quota, String> {
     name.parse().map_err(|unknown| {
-        // A name of very different length is not compared: it may be long.
+        // Names of a very different length are not compared, because the given name may be long.
         let near = Quota::ALL.map(Quota::name).into_iter();
         let near = near.filter(|other| other.len().abs_diff(name.len()) <= EDITS_MAX);
         let near = near.map(|other| (strsim::osa_distance(name, other), other));
@@ -92,7 +92,7 @@ pub(crate) fn named(name: &str) -> Result<Quota, String> {
     })
 }
 
-/// A limit, unless it is above the quota's maximum.
+/// Checks that a limit does not exceed the quota's maximum.
 pub(crate) fn check(quota: Quota, limit: Option<u64>) -> Result<Option<u64>, String> {
     let patch = QuotaPatch::try_from(BTreeMap::from([(quota, limit)]));
     patch.map(|_| limit).map_err(|error| error.to_string())
@@ -116,7 +116,7 @@ async fn read(
     Ok(Json(views::to_json(view)))
 }
 
-/// The quotas of some books, as a file that nobody serves has them: no stream is open.
+/// Returns the quotas of the books of a file that no server uses, so no event stream is open.
 pub(crate) fn shown(books: &Books, now: Timestamp) -> Value {
     views::to_json(views::quotas(books, now))
 }
@@ -130,7 +130,7 @@ async fn set(
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
-    // Else whoever was given one community could take the whole machine.
+    // Otherwise an administrator of one economy could use up the whole machine.
     caller.require_everywhere(Scope::Admin)?;
     let parsed = extract::json_patch::<QuotasBody>(body).await?;
     caller.unchanged(&api)?;
@@ -142,7 +142,7 @@ async fn set(
     Ok(extract::respond(answer))
 }
 
-/// Changes quotas on behalf of an operator, by a request to the route that it is given.
+/// Changes quotas for an operator. `request` builds the recorded request from its route.
 pub(crate) async fn write(
     service: &Service,
     actor: &str,
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn misspelt_quotas_are_told_what_was_meant() {
+    fn misspelt_quotas_get_suggestions() {
         assert_eq!(named("holds"), Ok(Quota::Holds));
         let wrong = |name: &str| named(name).expect_err("no quota");
         assert!(wrong("acounts").ends_with("did you mean `accounts`?"));

@@ -1,5 +1,5 @@
-//! The rate limit of a key on its answers: `RateLimit-Policy` and `RateLimit`, as in
-//! draft-ietf-httpapi-ratelimit-headers-11, in requests and seconds.
+//! The rate limit of a key in response headers: `RateLimit-Policy` and `RateLimit`
+//! (draft-ietf-httpapi-ratelimit-headers-11), counted in requests and seconds.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,41 +8,47 @@ use axum::http::{HeaderMap, HeaderValue, Response, request::Parts};
 use axum::middleware::Next;
 use bursar_ledger::{KeyId, RateLimit};
 
-use super::Api;
 use super::problem::Problem;
-use crate::rate::RateStatus;
+use crate::rate::{RateStatus, Rates};
 
-/// Where authentication leaves how the key stands, for the answer on its way out.
+/// The place where authentication stores the key's rate status for the response.
 #[derive(Clone, Default)]
-struct Told(Arc<OnceLock<RateStatus>>);
+struct StatusCell(Arc<OnceLock<RateStatus>>);
 
-/// Counts a request of a key, and turns it away if it is one too many.
-pub(super) fn ask(parts: &Parts, api: &Api, key: &KeyId, limit: RateLimit) -> Result<(), Problem> {
-    let standing = api.rates.ask(key, limit);
-    if let Some(Told(told)) = parts.extensions.get() {
-        // A request is asked once, so nothing stands there yet.
-        let _first = told.set(standing);
+/// Counts a request of a key, and rejects it if it exceeds the limit.
+pub(super) fn count(
+    parts: &Parts,
+    rates: &Rates,
+    key: &KeyId,
+    limit: RateLimit,
+) -> Result<(), Problem> {
+    let status = rates.ask(key, limit);
+    if let Some(StatusCell(cell)) = parts.extensions.get() {
+        // A request is counted once, so the cell is empty.
+        let _first = cell.set(status);
     }
-    if standing.admitted {
+    if status.admitted {
         return Ok(());
     }
-    Err(Problem::rate_limited(standing.reset_s))
+    Err(Problem::rate_limited(status.reset_s))
 }
 
-/// Puts the headers on whatever a key with a limit is answered.
-pub(super) async fn tell(mut request: Request, next: Next) -> Response<axum::body::Body> {
-    let told = Told::default();
-    request.extensions_mut().insert(told.clone());
+/// Adds the headers to every response to a key that has a rate limit.
+pub(super) async fn add_headers(mut request: Request, next: Next) -> Response<axum::body::Body> {
+    let cell = StatusCell::default();
+    request.extensions_mut().insert(cell.clone());
     let mut response = next.run(request).await;
-    if let Some(standing) = told.0.get() {
-        write(response.headers_mut(), standing);
+    if let Some(status) = cell.0.get() {
+        write(response.headers_mut(), status);
     }
     response
 }
 
-fn write(headers: &mut HeaderMap, standing: &RateStatus) {
-    let (requests, per_s) = (standing.limit.requests(), standing.limit.per_s());
-    let (remaining, reset) = (standing.remaining, standing.reset_s);
+fn write(headers: &mut HeaderMap, status: &RateStatus) {
+    let requests = status.limit.requests();
+    let per_s = status.limit.per_s();
+    let remaining = status.remaining;
+    let reset = status.reset_s;
     let fields = [
         (
             "ratelimit-policy",
@@ -51,7 +57,10 @@ fn write(headers: &mut HeaderMap, standing: &RateStatus) {
         ("ratelimit", format!("\"key\";r={remaining};t={reset}")),
     ];
     for (name, value) in fields {
-        let value = HeaderValue::try_from(value).expect("digits and signs are a header's value");
+        let value = HeaderValue::try_from(value).expect(
+            "digits and ASCII punctuation are a valid \
+                                                         header value",
+        );
         headers.insert(name, value);
     }
 }

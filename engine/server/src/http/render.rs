@@ -1,7 +1,8 @@
-//! What came of an act, as the answer that is kept with it.
+//! Rendering of the answer to an act, which is stored in its record.
 //!
-//! This runs on the writer's thread and in the audit, which must get the same bytes: it depends on
-//! nothing but what it is given.
+//! This runs on the writer's thread and again in every audit, which compares the bytes. It
+//! therefore depends on nothing but its argument, and a changed text or order of members changes
+//! the answers of recorded requests.
 
 mod bodies;
 
@@ -21,20 +22,26 @@ use super::api::views::{
 use super::problem::Problem;
 pub(super) use bodies::*;
 
-/// Renders an answer.
+/// Renders the answer to an act.
 pub fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     let (status, body) = match recorded.verdict {
         Verdict::Applied(decision) => applied(recorded, decision),
         Verdict::Unchanged => (StatusCode::OK, changed(recorded, false)),
         Verdict::Rejected(rejection) | Verdict::RejectedWith(rejection, _) => {
-            no(&of_call(Problem::rejected(rejection), recorded))
+            problem_answer(&with_call(Problem::rejected(rejection), recorded))
         }
         Verdict::Declined(_) | Verdict::Faulted(_) | Verdict::Broken(_) => match recorded.act {
-            Act::Call(call) => no(&of_call(ended(call), recorded)),
-            _ => no(&Problem::bug("only a call can end like this")),
+            Act::Call(call) => problem_answer(&with_call(call_problem(call), recorded)),
+            _ => problem_answer(&Problem::internal(
+                "internal error: only a call can end like this",
+            )),
         },
-        // Neither reaches a client: a stale call runs again, a missing economy is a 404 of its path.
-        Verdict::Stale | Verdict::NoEconomy => no(&Problem::bug("this has no answer")),
+        // No client receives these: a stale call runs again, and a missing economy is reported
+        // before.
+        Verdict::Stale | Verdict::NoEconomy => problem_answer(&Problem::internal(
+            "internal error: this outcome has \
+                                                                 no answer",
+        )),
     };
     RenderedAnswer {
         status: status.as_u16(),
@@ -42,13 +49,13 @@ pub fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     }
 }
 
-fn no(problem: &Problem) -> (StatusCode, Value) {
+fn problem_answer(problem: &Problem) -> (StatusCode, Value) {
     (problem.status(), problem.body())
 }
 
-/// A no to a call names the call, so that its receipt is found whoever has said no; and if it has drawn,
-/// from where: nothing that was drawn is hidden.
-fn of_call(problem: Problem, recorded: &ActOutcome<'_>) -> Problem {
+/// Adds the call's id, so that its receipt can be found, and the origin of its draws: a draw must
+/// not be hidden by an error.
+fn with_call(problem: Problem, recorded: &ActOutcome<'_>) -> Problem {
     let Act::Call(call) = recorded.act else {
         return problem;
     };
@@ -61,8 +68,8 @@ fn of_call(problem: Problem, recorded: &ActOutcome<'_>) -> Problem {
     }
 }
 
-/// How a call ended that moved nothing.
-fn ended(call: &CallResult) -> Problem {
+/// Returns the problem of a call that was not committed.
+fn call_problem(call: &CallResult) -> Problem {
     let problem = match &call.ending {
         CallEnding::Declined { code, message } => Problem::new(Code::Declined, message.clone())
             .with("decline", json!({ "code": code, "message": message })),
@@ -72,7 +79,7 @@ fn ended(call: &CallResult) -> Problem {
         }
         CallEnding::Broken { failure, .. } => Problem::new(Code::CallFailed, failure.clone()),
         CallEnding::Replied { .. } | CallEnding::NotRun(_) | CallEnding::Stopped(_) => {
-            Problem::bug("this is no refusal")
+            Problem::internal("internal error: this call was not rejected")
         }
     };
     problem
@@ -157,7 +164,7 @@ fn transfer<'a>(
     }
 }
 
-/// The transfers of a batch, each with its own postings and what is there after it.
+/// Renders the transfers of a batch, each with its own postings and the balances after it.
 fn batch(recorded: &ActOutcome<'_>, decision: &Decision, requests: &[TransferRequest]) -> Value {
     let mut movements = decision.movements();
     let made = requests.iter().map(|request| {
@@ -177,10 +184,11 @@ fn batch(recorded: &ActOutcome<'_>, decision: &Decision, requests: &[TransferReq
     })
 }
 
-/// A hold that was placed.
+/// Renders a hold that was placed.
 fn hold(recorded: &ActOutcome<'_>, id: HoldId) -> Value {
     let placed = recorded.books.and_then(|books| books.hold(id));
-    let (seq, recorded_at) = (recorded.seq, recorded.recorded_at);
+    let seq = recorded.seq;
+    let recorded_at = recorded.recorded_at;
     let view = placed.map(|hold| {
         views::to_json(PlacedView {
             hold: views::hold(id, hold),
@@ -191,7 +199,7 @@ fn hold(recorded: &ActOutcome<'_>, id: HoldId) -> Value {
     view.unwrap_or_else(|| json!({ "seq": seq, "recorded_at": recorded_at }))
 }
 
-/// A hold that was released, or whose time is over.
+/// Renders a hold that was released or has expired.
 fn ended_hold(recorded: &ActOutcome<'_>, decision: &Decision, id: HoldId) -> Value {
     views::to_json(ReleaseView {
         seq: recorded.seq,
@@ -201,7 +209,7 @@ fn ended_hold(recorded: &ActOutcome<'_>, decision: &Decision, id: HoldId) -> Val
     })
 }
 
-/// What is left of a hold, and how it ended if it has.
+/// Returns the remaining amount of a hold and its status.
 fn hold_left(recorded: &ActOutcome<'_>, decision: &Decision, id: HoldId) -> HoldLeftView {
     let open = recorded.books.and_then(|books| books.hold(id));
     let ended = decision.changes().iter().find_map(|change| match change {
@@ -230,8 +238,8 @@ fn call(recorded: &ActOutcome<'_>, decision: &Decision, result: &CallResult) -> 
         call: result.request.id,
         seq: recorded.seq,
         recorded_at: recorded.recorded_at,
-        came: CameOf {
-            outcome: Committed::Committed,
+        result: CallResultView {
+            outcome: CallOutcomeView::Committed,
             reply,
             transfer: views::movements(decision.movements()),
             draws: (result.origin.as_ref().zip(recorded.books))
@@ -241,7 +249,8 @@ fn call(recorded: &ActOutcome<'_>, decision: &Decision, result: &CallResult) -> 
     })
 }
 
-/// What a PUT has made, or left as it was.
+/// Renders the object that a PUT has changed or left as it was.
+#[expect(clippy::too_many_lines, reason = "it has an arm for each act")]
 fn changed(recorded: &ActOutcome<'_>, changed: bool) -> Value {
     let view = recorded.books.and_then(|books| match recorded.act {
         Act::OpenEconomy { .. } | Act::SetEconomy { .. } => {
@@ -273,8 +282,11 @@ fn changed(recorded: &ActOutcome<'_>, changed: bool) -> Value {
             .webhook(&request.webhook)
             .map(|found| put(views::webhook(&request.webhook, found), changed)),
         Act::RemoveWebhook { webhook } => {
-            let (id, removed) = (webhook, true);
-            Some(put(RemovedWebhookView { id, removed }, changed))
+            let view = RemovedWebhookView {
+                id: webhook,
+                removed: true,
+            };
+            Some(put(view, changed))
         }
         Act::ReplayWebhook { webhook, .. } => books
             .webhook(webhook)
@@ -290,8 +302,11 @@ fn changed(recorded: &ActOutcome<'_>, changed: bool) -> Value {
         | Act::Burn(_)
         | Act::Call(_) => None,
         Act::RemovePlugin { plugin } => {
-            let (name, removed) = (plugin, true);
-            Some(put(RemovedPluginView { name, removed }, changed))
+            let view = RemovedPluginView {
+                name: plugin,
+                removed: true,
+            };
+            Some(put(view, changed))
         }
         Act::SkipDue { plugin, schedule } => {
             let skipped = books.schedule(plugin, schedule);

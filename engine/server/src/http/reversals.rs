@@ -1,4 +1,4 @@
-//! Transfers by their ids: what the journal says of one, and how one is taken back.
+//! The routes that read and reverse single transfers.
 
 use axum::Json;
 use axum::body::Body;
@@ -21,23 +21,21 @@ use super::api::views::MovementsView;
 use super::api::{schemas, views};
 use super::auth::Caller;
 use super::extract::{Parsed, Path, Preview, Query};
+use super::money::{REVERSAL_CONFLICTS, moves_money};
 use super::problem::Problem;
 use super::render::{ReversalPreview, ReversalView};
-use super::transfers::{Submitted, Words, authority, check_text, moves_money, submit};
+use super::transfers::{ActSubmission, Annotations, authority, check_text, submit};
 use super::{Api, extract, statement};
 use crate::random;
 use crate::service::error::ServiceError;
-
-/// What may contradict how a transfer stands.
-pub(super) const CONFLICTS: &[&str] = &["already_reversed", "reversal_final"];
 
 pub(super) fn read_route() -> Route {
     Route::get("/v1/economies/{economy}/transfers/{transfer}", read)
         .operation(
             "get_transfer",
-            "Read a transfer",
-            "What a transfer, an issue, a capture or a call has moved, and whether it was taken \
-             back.",
+            "Get a transfer",
+            "Returns the movements of a transfer, an issue, a burn, a capture or a call, and its \
+             reversal if there is one.",
         )
         .needs(Scope::Read)
         .answers::<RecordView<'static>>(StatusCode::OK, "The transfer.")
@@ -52,9 +50,10 @@ pub(super) fn reverse_route() -> Route {
     )
     .operation(
         "reverse_transfer",
-        "Take a transfer back",
-        "By a new one that is linked with it, once. Where the money is gone an admin may force it, \
-         past the limits of accounts, and says why.",
+        "Reverse a transfer",
+        "Creates a new transfer with the opposite postings, linked to the original. A transfer can \
+         be reversed once. If an account cannot pay the amount back, an administrator can force \
+         the reversal beyond the limits of accounts, with a `reason`.",
     )
     .needs(Scope::Transfer)
     .body::<ReversalBody>("taken_back", json!({ "memo": "a mistake" }))
@@ -62,30 +61,30 @@ pub(super) fn reverse_route() -> Route {
         "forced",
         json!({ "force": true, "reason": "the item was bought with stolen money" }),
     )
-    .answers::<ReversalView<'static>>(StatusCode::CREATED, "What has moved.")
+    .answers::<ReversalView<'static>>(StatusCode::CREATED, "The transfer was reversed.")
     .error(StatusCode::NOT_FOUND, &["transfer_not_found"])
-    .error(StatusCode::CONFLICT, CONFLICTS);
+    .error(StatusCode::CONFLICT, REVERSAL_CONFLICTS);
     moves_money::<ReversalPreview>(route)
 }
 
-/// Why a transfer is taken back.
+/// The terms of a reversal.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReversalBody {
-    /// Whether the limits of accounts are passed over; needs the scope `admin`, and a `reason`.
+    /// Ignores the limits of accounts. Requires the scope `admin` and a `reason`.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     force: bool,
-    /// Why it is forced; kept with the record.
+    /// The reason for forcing the reversal. It is recorded.
     #[schemars(length(max = 256))]
     reason: Option<String>,
-    /// Why, for people.
+    /// The reason, for people.
     #[schemars(length(max = 256))]
     memo: Option<String>,
-    /// Something of yours by which statements find it again.
+    /// Your own reference. Statements can be filtered by it.
     #[schemars(length(max = 128))]
     reference: Option<String>,
-    /// Anything that you want to keep with it, up to 4 KiB.
+    /// Your own data, up to 4 KiB.
     #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<Value>,
 }
@@ -93,7 +92,7 @@ pub(super) struct ReversalBody {
 impl ReversalBody {
     fn check(&self) -> Result<(), Problem> {
         check_text("/reason", self.reason.as_ref(), REASON_CHARS_MAX)?;
-        Words {
+        Annotations {
             memo: self.memo.as_ref(),
             reference: self.reference.as_ref(),
             metadata: self.metadata.as_ref(),
@@ -101,7 +100,7 @@ impl ReversalBody {
         .check()
     }
 
-    /// What is forced says why.
+    /// Returns the forced reversal's reason. A forced reversal requires one.
     fn force(self) -> Result<Option<Force>, Problem> {
         match (
             self.force,
@@ -111,11 +110,11 @@ impl ReversalBody {
             (true, Some(reason)) => Ok(Some(Force { reason })),
             (true, None) => Err(Problem::malformed(
                 "/reason",
-                "a reversal that is forced says for which reason",
+                "a forced reversal requires a `reason`",
             )),
             (false, Some(_)) => Err(Problem::malformed(
                 "/reason",
-                "a reason belongs to a reversal with `force`; use `memo` for others",
+                "`reason` is allowed with `\"force\": true` only; use `memo` otherwise",
             )),
         }
     }
@@ -157,13 +156,13 @@ pub(super) async fn reverse(
         force,
         cap: caller.transfer_cap(),
     }));
-    let submitted = Submitted {
+    let submission = ActSubmission {
         route: format!("/v1/economies/{economy}/transfers/{original}/reverse"),
         economy,
         canonical,
         act,
     };
-    submit(&api, &caller, preview, &headers, submitted).await
+    submit(&api, &caller, preview, &headers, submission).await
 }
 
 /// `GET …/transfers/{transfer}`
@@ -192,20 +191,20 @@ fn not_found(transfer: TransferId) -> Problem {
     Problem::new(Code::TransferNotFound, detail)
 }
 
-/// A transfer as the journal has it.
+/// A recorded transfer.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TransferRecord")]
 struct RecordView<'a> {
     #[schemars(with = "schemas::Uuid")]
     id: TransferId,
-    /// The record in the economy's journal.
+    /// The number of the record in the economy's journal.
     seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     recorded_at: Timestamp,
-    /// What kind of act it came of.
+    /// The kind of the act that moved the amounts.
     #[schemars(extend("enum" = statement::KINDS))]
     kind: &'static str,
-    /// Who asked: the name of an API key.
+    /// The name of the API key that sent the request.
     actor: &'a str,
     #[serde(flatten)]
     movements: MovementsView<'a>,
@@ -225,15 +224,15 @@ struct RecordView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::PluginName")]
     plugin: Option<&'a PluginName>,
-    /// The hold of which it was captured.
+    /// The hold from which the amount was captured.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Uuid")]
     hold: Option<HoldId>,
-    /// The transfer that took it back.
+    /// The transfer that reversed this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Uuid")]
     reversed_by: Option<TransferId>,
-    /// The transfer that it took back.
+    /// The transfer that this one reversed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Uuid")]
     reverses: Option<TransferId>,
@@ -241,7 +240,7 @@ struct RecordView<'a> {
 
 fn view(id: TransferId, made: &SubjectRecord, reversal: Option<Reversal>) -> RecordView<'_> {
     let words = made.words();
-    let said = |name: &str| words.and_then(|words| words.get(name));
+    let annotation = |name: &str| words.and_then(|words| words.get(name));
     let (reversed_by, reverses) = match reversal {
         Some(Reversal::By(by)) => (Some(by), None),
         Some(Reversal::Of(of)) => (None, Some(of)),
@@ -255,9 +254,9 @@ fn view(id: TransferId, made: &SubjectRecord, reversal: Option<Reversal>) -> Rec
         actor: &made.actor,
         movements: views::movements(&made.movements),
         idempotency_key: made.key.as_deref(),
-        memo: said("memo"),
-        reference: said("reference"),
-        metadata: said("metadata"),
+        memo: annotation("memo"),
+        reference: annotation("reference"),
+        metadata: annotation("metadata"),
         plugin: match &made.act {
             Act::Call(result) => Some(&result.request.plugin),
             _ => None,

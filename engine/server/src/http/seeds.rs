@@ -1,4 +1,4 @@
-//! Seeds of draws: what the house has committed to, what members put in, and what is public since.
+//! The routes of server seeds and client seeds, from which draws are made.
 
 use axum::Json;
 use axum::body::Body;
@@ -22,10 +22,10 @@ use crate::service::error::ServiceError;
 const SEEDS: &str = "/v1/economies/{economy}/seeds";
 const CLIENT_SEED: &str = "/v1/economies/{economy}/accounts/{account}/client-seed";
 
-/// Seeds in a page where nothing is said.
+/// The default number of seeds in a page.
 const PAGE: usize = 50;
 
-/// Seeds in a page at most.
+/// The greatest number of seeds in a page.
 const PAGE_MAX: usize = 200;
 
 pub(super) fn routes() -> Resource {
@@ -33,31 +33,33 @@ pub(super) fn routes() -> Resource {
         .operation(
             "list_seeds",
             "List server seeds",
-            "The newest first: the next one, which is committed to, the active one, and those from \
-             which no draw is made any more, with the seed itself once it is public.",
+            "Returns the server seeds, newest first: the next one, whose commitment is public, the \
+             active one, and the previous ones, with the seed itself once it is revealed.",
         )
         .needs(Scope::Read)
         .query::<SeedsQuery>()
-        .answers::<SeedList>(StatusCode::OK, "A page.");
+        .answers::<SeedList>(StatusCode::OK, "A page of server seeds.");
     let rotate = Route::post("/v1/economies/{economy}/seeds/rotate", rotate)
         .operation(
             "rotate_seed",
-            "Draw from the next server seed",
-            "The seed before it is made public as soon as no game is open that has drawn from it. \
-             It happens by itself after 100,000 draws or 30 days, too.",
+            "Rotate the server seed",
+            "Makes the next server seed the active one. The previous seed is revealed as soon as \
+             no open game has drawn from it. The server also rotates the seed by itself, after \
+             100,000 draws or 30 days.",
         )
         .needs(Scope::Admin)
         .body::<RotateBody>("now", json!({}))
         .keyed()
-        .answers::<Put<ActiveSeedView>>(StatusCode::OK, "What draws are made from now.")
+        .answers::<Put<ActiveSeedView>>(StatusCode::OK, "The new active seed.")
         .error(StatusCode::CONFLICT, &["seeds_hidden"])
         .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes();
     let read = Route::get(CLIENT_SEED, read)
         .operation(
             "get_client_seed",
-            "Read what a member puts into its draws",
-            "With the commitment that it is drawn with.",
+            "Get a client seed",
+            "Returns the client seed of a member, and the commitment to the server seed with which \
+             it is used.",
         )
         .needs(Scope::Read)
         .answers::<ClientSeedView<'static>>(StatusCode::OK, "The client seed.")
@@ -65,9 +67,10 @@ pub(super) fn routes() -> Resource {
     let set = Route::put(CLIENT_SEED, set)
         .operation(
             "set_client_seed",
-            "Put something else into a member's draws",
-            "Chosen after the server seed was committed to, it makes sure that the house could not \
-             have chosen a seed to fit.",
+            "Set a client seed",
+            "Sets the client seed that is mixed into a member's draws. If it is chosen after the \
+             commitment to the server seed, the operator cannot have chosen the server seed to \
+             fit.",
         )
         .needs(Scope::Call)
         .body::<ClientSeedBody>("luck", json!({ "client_seed": "seven is my number" }))
@@ -86,20 +89,22 @@ pub(super) fn routes() -> Resource {
         .writes();
     Resource {
         name: "seeds",
-        about: "Draws are made from a server seed that was committed to before, from what the \
-                member puts in, and from a nonce: whoever has the receipt of a call draws again.",
+        about: "Draws are derived from a server seed, whose commitment is public in advance, from \
+                the member's client seed, and from a nonce. Anyone with the receipt of a call can \
+                verify its draws once the server seed is revealed.",
         routes: vec![list, rotate, read, set],
     }
 }
 
-/// Which seeds are asked for.
+/// The query of a list of server seeds.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct SeedsQuery {
-    /// Only seeds with a lower number: the last of the page before.
+    /// Returns only seeds with a lower number. For the next page: the number of the last seed of
+    /// this one.
     #[schemars(with = "schemas::Number")]
     before: Option<u64>,
-    /// Seeds in the page; 50 unless said.
+    /// The greatest number of seeds in the page. Default 50.
     #[schemars(with = "usize", range(min = 1, max = 200))]
     limit: Option<usize>,
 }
@@ -121,7 +126,7 @@ async fn list(
     caller.require(Scope::Read, &economy)?;
     let limit = query.limit.unwrap_or(PAGE);
     if !(1..=PAGE_MAX).contains(&limit) {
-        let detail = format!("a page has 1 to {PAGE_MAX} seeds");
+        let detail = format!("must be between 1 and {PAGE_MAX}");
         return Err(wrong("limit", &detail));
     }
     let state = api.service.state();
@@ -139,7 +144,7 @@ async fn list(
     })))
 }
 
-/// A rotation says nothing.
+/// The empty body of a rotation.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RotateBody {}
@@ -169,9 +174,10 @@ async fn rotate(
         canonical,
     );
     let rotated = api.service.act(context, Act::RotateSeed).await?;
-    // What cannot be public yet becomes so when the last game has ended.
+    // A seed that cannot be revealed yet is revealed when the last game that drew from it has
+    // ended.
     if let Err(problem) = api.service.reveal_seeds(&economy).await {
-        tracing::warn!(%economy, %problem, "seeds are not revealed yet");
+        tracing::warn!(%economy, %problem, "seeds could not be revealed; they are revealed later");
     }
     Ok(extract::respond(rotated))
 }
@@ -188,16 +194,16 @@ async fn read(
     let state = api.service.state();
     let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     if books.account(&account).is_none() {
-        return Err(super::accounts::no_account(&account));
+        return Err(Problem::no_account(&account));
     }
     Ok(Json(views::to_json(views::client_seed(&account, books))))
 }
 
-/// What a member puts into its draws.
+/// The new client seed of a member.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ClientSeedBody {
-    /// 1 to 64 printable ASCII characters.
+    /// The client seed: 1 to 64 printable ASCII characters.
     #[schemars(regex(pattern = "^[ -~]{1,64}$"))]
     client_seed: String,
 }
@@ -216,7 +222,10 @@ async fn set(
     let parsed = extract::json_patch::<ClientSeedBody>(body).await?;
     caller.unchanged(&api)?;
     let client_seed = ClientSeedText::try_from(parsed.typed.client_seed).map_err(|_| {
-        let detail = format!("1 to {CLIENT_SEED_BYTES_MAX} printable ASCII characters");
+        let detail = format!(
+            "`client_seed` must have 1 to {CLIENT_SEED_BYTES_MAX} printable ASCII \
+                              characters"
+        );
         Problem::malformed("/client_seed", detail)
     })?;
     let route = format!("/v1/economies/{economy}/accounts/{account}/client-seed");

@@ -1,4 +1,5 @@
-//! An account's statement: what moved on it, newest first, with the balance after each movement.
+//! The route that returns an account's statement: its movements, newest first, with the balance
+//! after each.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +12,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::accounts::no_account;
 use super::api::route::Route;
 use super::api::{schemas, views};
 use super::auth::Caller;
@@ -21,10 +21,10 @@ use super::problem::Problem;
 use super::{Api, cursor};
 use crate::service::error::ServiceError;
 
-/// Entries in a page where nothing is said.
+/// The default number of entries in a page.
 const ENTRIES: usize = 50;
 
-/// Kinds of acts that move something.
+/// The kinds of acts that move amounts.
 pub(super) const KINDS: [&str; 8] = [
     "transfer",
     "batch",
@@ -40,13 +40,13 @@ pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/accounts/{account}/statement", read)
         .operation(
             "get_statement",
-            "What moved on an account",
-            "Newest first, with the balance after each movement. Filters are said with the first \
-             page; `next_cursor` has them in it, and `null` ends.",
+            "Get a statement",
+            "Returns the movements on an account, newest first, with the balance after each. To \
+             read the next page, send `next_cursor` as `cursor`, without filters.",
         )
         .needs(Scope::Read)
         .query::<StatementQuery>()
-        .answers::<Statement<'static>>(StatusCode::OK, "A page.")
+        .answers::<Statement<'static>>(StatusCode::OK, "A page of entries.")
         .example(json!({
             "account": "user:1", "next_cursor": null,
             "entries": [{
@@ -63,47 +63,48 @@ pub(super) fn route() -> Route {
         .reads_the_file()
 }
 
-/// What is asked for. With a cursor nothing else is said: the filters are in it.
+/// The query of a statement. A cursor contains the filters, so both cannot be sent together.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StatementQuery {
-    /// Where to go on: `next_cursor` of the page before.
+    /// The place at which the page begins: `next_cursor` of the previous page.
     #[schemars(with = "String")]
     cursor: Option<String>,
-    /// Entries in the page; 50 unless said.
+    /// The greatest number of entries in the page. Default 50.
     #[schemars(with = "usize", range(min = 1, max = 200))]
     limit: Option<usize>,
-    /// Only what moved of this asset.
+    /// Returns only movements of this asset.
     #[schemars(with = "schemas::AssetName")]
     asset: Option<String>,
-    /// Only what moved between the account and this one.
+    /// Returns only movements between the account and this one.
     #[schemars(with = "schemas::AccountName")]
     counterparty: Option<String>,
-    /// Only what came of this kind of act.
+    /// Returns only movements of this kind of act.
     #[schemars(with = "String", extend("enum" = KINDS))]
     kind: Option<String>,
-    /// Only transfers with this reference.
+    /// Returns only transfers with this reference.
     #[schemars(with = "String")]
     reference: Option<String>,
-    /// Only what was recorded before this moment.
+    /// Returns only movements that were recorded before this time.
     #[schemars(with = "schemas::Timestamp")]
     before: Option<u64>,
-    /// Only what was recorded after this moment.
+    /// Returns only movements that were recorded after this time.
     #[schemars(with = "schemas::Timestamp")]
     after: Option<u64>,
 }
 
-/// What a cursor says: where to go on, and what is wanted from there.
+/// The content of a cursor: the place at which the next page begins, and the filters.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cursor {
     next: u64,
-    /// The newest record when the page was made: in another history the cursor leads astray.
+    /// The newest record when the page was created. In another history the cursor would point to
+    /// the wrong place.
     seen: Position,
     filter: HistoryFilter,
 }
 
-/// A moment that the query names.
+/// Checks a time in the query.
 fn moment(parameter: &str, moment: Option<u64>) -> Result<Option<Timestamp>, Problem> {
     let moment = moment.map(|moment| extract::number(parameter, moment));
     Ok(moment.transpose()?.map(Timestamp))
@@ -115,7 +116,7 @@ impl StatementQuery {
             limit @ 1..=ENTRIES_MAX => Ok(limit),
             _ => Err(wrong(
                 "limit",
-                &format!("a page has 1 to {ENTRIES_MAX} entries"),
+                &format!("must be between 1 and {ENTRIES_MAX}"),
             )),
         }
     }
@@ -123,11 +124,11 @@ impl StatementQuery {
     fn filter(&self) -> Result<HistoryFilter, Problem> {
         let name = |what: &str, text: &String| {
             let read = extract::name::<AccountId>(what, text);
-            read.map_err(|_| wrong(what, "this is not the name of an account"))
+            read.map_err(|_| wrong(what, "this is not a valid name of an account"))
         };
         let asset = self.asset.as_ref().map(|asset| {
             let read = asset.parse();
-            read.map_err(|_| wrong("asset", "this is not the name of an asset"))
+            read.map_err(|_| wrong("asset", "this is not a valid name of an asset"))
         });
         let counterparty = self.counterparty.as_ref();
         if let Some(kind) = &self.kind
@@ -135,7 +136,7 @@ impl StatementQuery {
         {
             return Err(wrong(
                 "kind",
-                &format!("a kind is one of {}", KINDS.join(", ")),
+                &format!("must be one of {}", KINDS.join(", ")),
             ));
         }
         Ok(HistoryFilter {
@@ -162,24 +163,30 @@ pub(super) async fn read(
     caller.require(Scope::Read, &economy)?;
     let account: AccountId = extract::name("account", &account)?;
     let limit = query.limit()?;
-    let asked = query.filter()?;
+    let requested = query.filter()?;
     let state = api.service.state();
     let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let found = books
         .account(&account)
-        .ok_or_else(|| no_account(&account))?;
-    let no_cursor = || wrong("cursor", "this is no cursor of this statement");
+        .ok_or_else(|| Problem::no_account(&account))?;
+    let no_cursor = || {
+        wrong(
+            "cursor",
+            "this is not a cursor of this statement; use `next_cursor` \
+                                        of the previous page",
+        )
+    };
     let (from, filter) = match &query.cursor {
-        None => (found.newest, asked),
-        Some(_) if asked != HistoryFilter::default() => {
+        None => (found.newest, requested),
+        Some(_) if requested != HistoryFilter::default() => {
             return Err(wrong(
                 "cursor",
-                "a cursor has its filters in it: say no others",
+                "a cursor contains the filters; do not send them again",
             ));
         }
         Some(text) => {
             let cursor: Cursor = cursor::open(text).ok_or_else(no_cursor)?;
-            cursor.seen.check(&api, &economy, books).await?;
+            cursor.seen.check(&api.service, &economy, books).await?;
             (Some(cursor.next), cursor.filter)
         }
     };
@@ -197,13 +204,13 @@ pub(super) async fn read(
     Ok(Json(statement(&account, &page, seen, &filter)))
 }
 
-/// A page of what moved on an account.
+/// A page of an account's movements.
 #[derive(Serialize, JsonSchema)]
 struct Statement<'a> {
     #[schemars(with = "schemas::AccountName")]
     account: &'a AccountId,
     entries: Vec<EntryView<'a>>,
-    /// Where the next page begins; null after the last.
+    /// The value of `cursor` for the next page; null after the last page.
     next_cursor: Option<String>,
 }
 
@@ -225,7 +232,7 @@ fn statement(
     })
 }
 
-/// The id under which a movement can be asked about.
+/// The id under which a movement can be read.
 enum Origin {
     Transfer(TransferId),
     Call(CallId),
@@ -272,28 +279,28 @@ fn origin(act: &Act, part: u32) -> Origin {
     }
 }
 
-/// One line: how the account changed, what it has since, with whom, and why.
+/// A movement on an account: the change, the balance after it, and the counterparty.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "StatementEntry")]
 struct EntryView<'a> {
-    /// The record in the economy's journal.
+    /// The number of the record in the economy's journal.
     seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     recorded_at: Timestamp,
-    /// What kind of act it came of.
+    /// The kind of the act that moved the amount.
     #[schemars(extend("enum" = KINDS))]
     kind: &'static str,
     #[schemars(with = "schemas::AssetName")]
     asset: &'a AssetId,
-    /// How the balance changed.
+    /// The change of the balance.
     #[schemars(with = "schemas::Units")]
     change: i64,
-    /// What is posted since.
+    /// The posted balance after the movement.
     #[schemars(with = "schemas::Units")]
     balance: i64,
     #[schemars(with = "schemas::AccountName")]
     counterparty: &'a AccountId,
-    /// Who asked: the name of an API key.
+    /// The name of the API key that sent the request.
     actor: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::IdempotencyKey")]
@@ -307,19 +314,19 @@ struct EntryView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schemas::Document>")]
     metadata: Option<&'a Value>,
-    /// When it took effect elsewhere, as whoever asked has said.
+    /// The time at which the movement took effect outside of Bursar, if the request named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schemas::Timestamp>")]
     effective_at: Option<&'a Value>,
-    /// The transfer that it was part of.
+    /// The transfer that contains the movement.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Uuid")]
     transfer: Option<TransferId>,
-    /// The call that it was part of.
+    /// The call that contains the movement.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Uuid")]
     call: Option<CallId>,
-    /// The hold whose time was over.
+    /// The hold that expired.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Uuid")]
     hold: Option<HoldId>,
@@ -345,7 +352,7 @@ fn entry<'a>(account: &AccountId, found: &'a HistoryEntry) -> EntryView<'a> {
         Origin::None => (None, None, None),
     };
     let words = found.words();
-    let said = |name: &str| words.and_then(|words| words.get(name));
+    let annotation = |name: &str| words.and_then(|words| words.get(name));
     EntryView {
         seq: found.seq,
         recorded_at: found.recorded_at,
@@ -356,10 +363,10 @@ fn entry<'a>(account: &AccountId, found: &'a HistoryEntry) -> EntryView<'a> {
         counterparty,
         actor: &found.actor,
         idempotency_key: found.key.as_deref(),
-        memo: said("memo"),
-        reference: said("reference"),
-        metadata: said("metadata"),
-        effective_at: said("effective_at"),
+        memo: annotation("memo"),
+        reference: annotation("reference"),
+        metadata: annotation("metadata"),
+        effective_at: annotation("effective_at"),
         transfer,
         call,
         hold,

@@ -1,4 +1,4 @@
-//! Places for event streams: so many for all economies together, and for each as many as its quota says.
+//! Admission of event streams: a limit for the whole server, and a quota for each economy.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,18 +9,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::problem::Problem;
 use crate::service::error::ServiceError;
 
-/// Streams at the same time, of all economies together.
+/// The greatest number of open streams of all economies together.
 const STREAMS_MAX: usize = 256;
 
 type Counts = HashMap<EconomyId, u64>;
 
-/// Places for event streams.
+/// The open event streams of the server.
 pub(super) struct Streams {
     all: Arc<Semaphore>,
     open: Arc<Mutex<Counts>>,
 }
 
-/// A place for one stream, which is free again when this is dropped.
+/// The permit of one event stream. Dropping it releases the stream's place.
 pub(super) struct StreamPlace {
     economy: EconomyId,
     open: Arc<Mutex<Counts>>,
@@ -35,7 +35,7 @@ impl Streams {
         }
     }
 
-    /// Takes a place for a stream of an economy, unless its quota or the server is full.
+    /// Admits a stream of an economy, unless its quota or the server's limit is reached.
     pub(super) fn enter(&self, economy: &EconomyId, books: &Books) -> Result<StreamPlace, Problem> {
         let limit = books.quota(Quota::Streams);
         let mut open = lock(&self.open);
@@ -55,7 +55,7 @@ impl Streams {
         })
     }
 
-    /// The streams of an economy that are open.
+    /// Returns the number of open streams of an economy.
     pub(super) fn used(&self, economy: &EconomyId) -> u64 {
         lock(&self.open).get(economy).copied().unwrap_or(0)
     }
@@ -69,7 +69,7 @@ impl Drop for StreamPlace {
             .copied()
             .unwrap_or(0)
             .saturating_sub(1);
-        // An economy without streams leaves no entry behind.
+        // The map must not grow with economies that have no open streams.
         if left == 0 {
             open.remove(&self.economy);
         } else {
@@ -93,9 +93,10 @@ mod tests {
     }
 
     #[test]
-    fn streams_end_at_the_quota_and_at_the_limit_of_all() {
+    fn streams_are_bounded_by_quota_and_in_total() {
         let books = Books::new(Seed::new([1; 32]), Timestamp(0));
-        let (streams, quota) = (Streams::new(), STREAMS_QUOTA);
+        let streams = Streams::new();
+        let quota = STREAMS_QUOTA;
         let first = economy(0);
         let enter = |economy: &EconomyId| streams.enter(economy, &books);
         let refused = |economy: &EconomyId| {

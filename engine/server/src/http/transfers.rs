@@ -1,4 +1,4 @@
-//! What moves money: transfers between accounts, issue and burn.
+//! The handlers of requests that move money: transfer, issue and burn.
 
 mod routes;
 
@@ -23,33 +23,34 @@ use super::{Api, extract};
 use crate::random;
 use crate::service::RequestContext;
 
-pub(super) use routes::{CONFLICTS, REFUSALS, moves_money, routes};
+pub(super) use routes::routes;
 
-/// Characters in a memo.
+/// The greatest length of a memo, in characters.
 pub(crate) const MEMO_CHARS_MAX: usize = 256;
-/// Characters in a reference.
+/// The greatest length of a reference, in characters.
 const REFERENCE_CHARS_MAX: usize = 128;
-/// Bytes of a transfer's metadata, as JSON.
+/// The largest metadata of a transfer, as JSON in bytes.
 const METADATA_BYTES_MAX: usize = 4096;
 
-/// What a client says of a movement: words that go into the journal with the request and mean
-/// nothing to the rules.
+/// The annotations of a movement. They are recorded with the request and have no effect on the
+/// rules.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Words<'a> {
+pub(super) struct Annotations<'a> {
     pub(super) memo: Option<&'a String>,
     pub(super) reference: Option<&'a String>,
     pub(super) metadata: Option<&'a Value>,
 }
 
-impl Words<'_> {
-    /// Whether they can be kept.
+impl Annotations<'_> {
+    /// Checks that the annotations can be recorded.
     pub(super) fn check(self) -> Result<(), Problem> {
         check_text("/memo", self.memo, MEMO_CHARS_MAX)?;
         check_text("/reference", self.reference, REFERENCE_CHARS_MAX)?;
         match self.metadata {
-            Some(metadata) if !metadata.is_object() => {
-                Err(Problem::malformed("/metadata", "metadata is a JSON object"))
-            }
+            Some(metadata) if !metadata.is_object() => Err(Problem::malformed(
+                "/metadata",
+                "`metadata` must be a JSON object",
+            )),
             Some(metadata) => check_document(metadata, METADATA_BYTES_MAX)
                 .map_err(|error| Problem::malformed("/metadata", error.to_string())),
             None => Ok(()),
@@ -57,7 +58,7 @@ impl Words<'_> {
     }
 }
 
-/// Whether a text is not too long.
+/// Checks the length of a text.
 pub(super) fn check_text(
     pointer: &str,
     text: Option<&String>,
@@ -66,13 +67,13 @@ pub(super) fn check_text(
     if text.is_some_and(|text| text.chars().count() > chars_max) {
         return Err(Problem::malformed(
             pointer,
-            format!("at most {chars_max} characters"),
+            format!("must have at most {chars_max} characters"),
         ));
     }
     Ok(())
 }
 
-/// On whose authority a key moves money.
+/// Returns the authority with which a key moves money.
 pub(super) fn authority(caller: &Caller) -> Authority {
     if caller.allows(Scope::Admin) {
         Authority::Admin
@@ -81,54 +82,57 @@ pub(super) fn authority(caller: &Caller) -> Authority {
     }
 }
 
-/// A transfer that is asked for.
+/// A transfer to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TransferBody {
-    /// What is to move, in this order.
+    /// The postings, in the order in which they are applied.
     #[schemars(with = "schemas::Postings")]
     pub(super) postings: Postings,
-    /// Why, for people.
+    /// The reason, for people.
     #[schemars(length(max = 256))]
     pub(super) memo: Option<String>,
-    /// Something of yours by which statements find it again.
+    /// Your own reference. Statements can be filtered by it.
     #[schemars(length(max = 128))]
     pub(super) reference: Option<String>,
-    /// Anything that you want to keep with it, up to 4 KiB.
+    /// Your own data, up to 4 KiB.
     #[schemars(with = "Option<schemas::Document>")]
     pub(super) metadata: Option<Value>,
-    /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
+    /// The time at which the transfer took effect outside of Bursar. It is recorded and displayed,
+    /// and has no other effect.
     #[schemars(with = "Option<schemas::Timestamp>")]
     pub(super) effective_at: Option<Timestamp>,
 }
 
-/// An amount to bring into circulation, or to take out of it.
+/// An amount to issue or to burn.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IssueBody {
-    /// The account on the other side of the issuer.
+    /// The account that receives or gives the amount; the issuer is on the other side.
     #[schemars(with = "schemas::AccountName")]
     account: AccountId,
     #[schemars(with = "schemas::AssetName")]
     asset: AssetId,
     #[schemars(with = "schemas::Amount")]
     amount: Amount,
-    /// Why, for people.
+    /// The reason, for people.
     #[schemars(length(max = 256))]
     memo: Option<String>,
-    /// When it took effect elsewhere; it is kept and shown, and means nothing to the rules.
+    /// The time at which this took effect outside of Bursar. It is recorded and displayed, and has
+    /// no other effect.
     #[schemars(with = "Option<schemas::Timestamp>")]
     effective_at: Option<Timestamp>,
 }
 
-/// When something took effect outside may be said, and not that it will: what is asked for happens
-/// now, and a date to come would promise that it waits.
+/// Rejects an `effective_at` in the future. Requests are committed immediately, and a future date
+/// would suggest that this one waits.
 pub(super) fn check_effective(
     effective_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), Problem> {
     if effective_at.is_some_and(|effective_at| effective_at > now) {
-        let detail = "this is in the future, and nothing is kept for later: send it when it is due";
+        let detail = "`effective_at` must not be in the future: requests are committed \
+                      immediately, so send this one when it is due";
         return Err(Problem::malformed("/effective_at", detail));
     }
     Ok(())
@@ -149,14 +153,14 @@ impl IssueBody {
 }
 
 impl TransferBody {
-    /// The transfer that is asked for, unless what is said of it cannot be kept.
+    /// Checks the body and converts it to a request to the ledger.
     pub(super) fn into_request(
         self,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<TransferRequest, Problem> {
         check_effective(self.effective_at, now)?;
-        Words {
+        Annotations {
             memo: self.memo.as_ref(),
             reference: self.reference.as_ref(),
             metadata: self.metadata.as_ref(),
@@ -172,28 +176,28 @@ impl TransferBody {
 }
 
 /// `POST …/transfers`
-pub(super) async fn transfer(asked: MoneyRequest) -> Result<Response, Problem> {
+pub(super) async fn transfer(request: MoneyRequest) -> Result<Response, Problem> {
     let read = |body: TransferBody, caller: &Caller, now| {
         body.into_request(caller, now).map(Act::Transfer)
     };
-    perform(asked, Scope::Transfer, "transfers", read).await
+    perform(request, Scope::Transfer, "transfers", read).await
 }
 
 /// `POST …/issue`
-pub(super) async fn issue(asked: MoneyRequest) -> Result<Response, Problem> {
+pub(super) async fn issue(request: MoneyRequest) -> Result<Response, Problem> {
     let read =
         |body: IssueBody, caller: &Caller, now| Ok(Act::Issue(body.into_request(caller, now)?));
-    perform(asked, Scope::Issue, "issue", read).await
+    perform(request, Scope::Issue, "issue", read).await
 }
 
 /// `POST …/burn`
-pub(super) async fn burn(asked: MoneyRequest) -> Result<Response, Problem> {
+pub(super) async fn burn(request: MoneyRequest) -> Result<Response, Problem> {
     let read =
         |body: IssueBody, caller: &Caller, now| Ok(Act::Burn(body.into_request(caller, now)?));
-    perform(asked, Scope::Issue, "burn", read).await
+    perform(request, Scope::Issue, "burn", read).await
 }
 
-/// A request that moves money of an economy, or previews that.
+/// The parts of a request that moves money, or previews that.
 pub(super) type MoneyRequest = (
     State<Api>,
     Caller,
@@ -203,7 +207,7 @@ pub(super) type MoneyRequest = (
     Body,
 );
 
-/// Performs or previews the act that `read` makes of the body.
+/// Commits or previews the act that `read` creates from the body.
 pub(super) async fn perform<B: DeserializeOwned>(
     (State(api), caller, Path(economy), Query(preview), headers, body): MoneyRequest,
     scope: Scope,
@@ -214,37 +218,37 @@ pub(super) async fn perform<B: DeserializeOwned>(
     caller.require(scope, &economy)?;
     let Parsed { typed, canonical } = extract::json::<B>(body).await?;
     caller.unchanged(&api)?;
-    let submitted = Submitted {
+    let submission = ActSubmission {
         act: read(typed, &caller, api.service.now())?,
         route: format!("/v1/economies/{economy}/{route}"),
         economy,
         canonical,
     };
-    submit(&api, &caller, preview, &headers, submitted).await
+    submit(&api, &caller, preview, &headers, submission).await
 }
 
-/// An act with what was asked.
-pub(super) struct Submitted {
+/// An act and its request.
+pub(super) struct ActSubmission {
     pub(super) economy: EconomyId,
     pub(super) route: String,
     pub(super) canonical: Canonical,
     pub(super) act: Act,
 }
 
-/// Performs an act under the idempotency key that the headers name, or previews it.
+/// Commits an act under the idempotency key of the headers, or previews it.
 pub(super) async fn submit(
     api: &Api,
     caller: &Caller,
     Preview { preview }: Preview,
     headers: &HeaderMap,
-    submitted: Submitted,
+    submission: ActSubmission,
 ) -> Result<Response, Problem> {
-    let Submitted {
+    let ActSubmission {
         economy,
         route,
         canonical,
         act,
-    } = submitted;
+    } = submission;
     if preview {
         return Ok(extract::respond(api.service.preview(&economy, act).await?));
     }

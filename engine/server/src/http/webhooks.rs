@@ -1,5 +1,6 @@
-//! Webhooks of an economy. The secret is in the answer that makes it and nowhere else, and what a URL
-//! has after its host is shown to nobody but an admin: deliveries are often let in by it.
+//! The handlers of webhooks. A secret is sent in the response that creates it and nowhere else. The
+//! path of a URL is shown to administrators only, because receivers often use it to authenticate
+//! deliveries.
 
 mod routes;
 
@@ -32,41 +33,42 @@ use crate::webhooks::signature::reveal;
 
 pub(super) use routes::routes;
 
-/// What a PUT says of a webhook. What is absent stays as it is.
+/// Changes to a webhook. Absent members keep their present value.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhookBody {
     #[schemars(with = "Option<schemas::WebhookUrl>")]
     url: Option<WebhookUrl>,
-    /// Which events are sent; cleared, all of them.
+    /// The kinds of events that are sent; all kinds after removal.
     #[serde(default)]
     #[schemars(with = "Option<Vec<schemas::EventKind>>", length(min = 1))]
     kinds: Patch<BTreeSet<EventKind>>,
-    /// Whether anything is sent.
+    /// True if events are sent.
     enabled: Option<bool>,
 }
 
-/// Where a webhook is to go on.
+/// The event after which the webhook continues.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ReplayBody")]
 pub(super) struct ReplayBody {
-    /// Everything after this event is sent again.
+    /// Events after this number are sent again; 0 for all events.
     #[schemars(with = "schemas::Number")]
     after: u64,
 }
 
-/// What is sent beside a webhook that is new, was changed or has another secret.
+/// The body of a response about a webhook that may have a new secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PutWebhookWithSecret")]
-struct Written<'a> {
-    /// What is kept of it.
+struct WebhookResponse<'a> {
+    /// The recorded part of the webhook.
     #[serde(flatten)]
     #[schemars(with = "Put<WebhookView<'static>>")]
-    kept: Value,
+    record: Value,
     #[schemars(with = "schemas::WebhookUrl")]
     url: &'a WebhookUrl,
-    /// The secret with which everything is signed: here and nowhere else. Absent if it stayed.
+    /// The secret with which deliveries are signed. It is sent in this response only and cannot be
+    /// retrieved later. Absent if the secret did not change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     secret: Option<String>,
@@ -79,7 +81,7 @@ struct WebhookList {
     webhooks: Vec<Value>,
 }
 
-/// An event that was given up.
+/// An event that was not delivered after all attempts.
 #[derive(JsonSchema)]
 #[schemars(rename = "DeadLetter")]
 struct LetterView {
@@ -88,37 +90,37 @@ struct LetterView {
     #[serde(rename = "kind")]
     #[schemars(with = "schemas::EventKind")]
     _kind: String,
-    /// When it was given up.
+    /// The time of the last attempt.
     #[serde(rename = "at")]
     #[schemars(with = "schemas::Timestamp")]
     _at: Timestamp,
     #[serde(rename = "attempts")]
     _attempts: u32,
-    /// What went wrong the last time.
+    /// A description of the last failure.
     #[serde(rename = "error")]
     _error: String,
 }
 
-/// What was given up, oldest first.
+/// The dead letters of a webhook, oldest first.
 #[derive(Serialize, JsonSchema)]
 struct DeadLetters<'a> {
     #[schemars(with = "Vec<LetterView>")]
     dead_letters: &'a [DeadLetter],
-    /// How many there can be: with that many the webhook is switched off.
+    /// The greatest number of dead letters. A webhook that reaches it is disabled.
     most: usize,
 }
 
-/// Where a webhook goes on.
+/// The progress of a webhook after a replay.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "WebhookReplay")]
-struct Replayed<'a> {
+struct ReplayResponse<'a> {
     #[schemars(with = "schemas::WebhookName")]
     id: &'a WebhookId,
     delivery: DeliveryView<'a>,
 }
 
-/// A request about one webhook.
-type OfOne = (
+/// The parts of a request about one webhook.
+type WebhookParts = (
     State<Api>,
     Caller,
     Path<(String, String)>,
@@ -128,7 +130,7 @@ type OfOne = (
 
 /// `PUT …/webhooks/{webhook}`
 pub(super) async fn set(
-    (State(api), caller, Path(names), _, body): OfOne,
+    (State(api), caller, Path(names), _, body): WebhookParts,
 ) -> Result<Response, Problem> {
     let (economy, id) = named(&caller, &names)?;
     let parsed = extract::json_patch::<WebhookBody>(body).await?;
@@ -139,10 +141,11 @@ pub(super) async fn set(
         enabled,
     } = parsed.typed;
     if matches!(&kinds, Patch::Set(kinds) if kinds.is_empty()) {
-        let detail = "name at least one kind; `null` is all of them, and `enabled` switches it off";
+        let detail = "`kinds` must name at least one kind. Send `null` for all kinds, or \
+                      `\"enabled\": false` to disable the webhook";
         return Err(Problem::malformed("/kinds", detail));
     }
-    // A record has no more of a URL than its host.
+    // The path of a URL may be a secret, so the journal records only the origin.
     let mut recorded = Map::new();
     if let Some(url) = &url {
         let target = api.webhooks.target(url);
@@ -164,33 +167,33 @@ pub(super) async fn set(
         &api,
         &caller,
         (economy, id),
-        Writing {
+        WebhookChange {
             patch,
-            recorded: Canonical::of(&recorded),
+            recorded_body: Canonical::of(&recorded),
             rotate: false,
         },
     )
     .await
 }
 
-/// `PUT …/webhooks/{webhook}/secret`: another secret, with which everything is signed from then on.
+/// `PUT …/webhooks/{webhook}/secret`: replaces the secret with which deliveries are signed.
 pub(super) async fn rotate(
-    (State(api), caller, Path(names), _, _): OfOne,
+    (State(api), caller, Path(names), _, _): WebhookParts,
 ) -> Result<Response, Problem> {
     let (economy, id) = named(&caller, &names)?;
     find(&api, &economy, &id)?;
-    let writing = Writing {
+    let change = WebhookChange {
         patch: WebhookPatch::default(),
-        recorded: Canonical::of(&json!({})),
+        recorded_body: Canonical::of(&json!({})),
         rotate: true,
     };
-    write(&api, &caller, (economy, id), writing).await
+    write(&api, &caller, (economy, id), change).await
 }
 
-/// What is to become of a webhook, and what a record says of the request.
-struct Writing {
+/// The changes to a webhook, and the recorded body of the request.
+struct WebhookChange {
     patch: WebhookPatch,
-    recorded: Canonical,
+    recorded_body: Canonical,
     rotate: bool,
 }
 
@@ -198,17 +201,18 @@ async fn write(
     api: &Api,
     caller: &Caller,
     (economy, id): (EconomyId, WebhookId),
-    writing: Writing,
+    change: WebhookChange,
 ) -> Result<Response, Problem> {
-    let Writing {
+    let WebhookChange {
         patch,
-        recorded,
+        recorded_body,
         rotate,
-    } = writing;
+    } = change;
     let secret = WebhookSecret::new(random::bytes());
     let tail = if rotate { "/secret" } else { "" };
     let route = format!("/v1/economies/{economy}/webhooks/{id}{tail}");
-    let context = extract::request_context(caller, economy.clone(), None, "PUT", &route, &recorded);
+    let context =
+        extract::request_context(caller, economy.clone(), None, "PUT", &route, &recorded_body);
     let act = Act::SetWebhook(WebhookRequest {
         webhook: id.clone(),
         patch,
@@ -221,23 +225,23 @@ async fn write(
         return Ok(extract::respond(answer));
     };
     let is_new = rotate || answer.status == StatusCode::CREATED.as_u16();
-    let kept: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    // What changes nothing is no reason to try again at once.
-    if kept.get("changed") == Some(&Value::Bool(true)) {
+    let record: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // A request without effect must not trigger an attempt before its time.
+    if record.get("changed") == Some(&Value::Bool(true)) {
         api.webhooks.changed(&economy, &id);
     }
-    let written = views::to_json(Written {
-        kept,
+    let response = views::to_json(WebhookResponse {
+        record,
         url: &webhook.definition.url,
         secret: is_new.then(|| reveal(&secret)),
     });
-    let body = written.to_string().into();
+    let body = response.to_string().into();
     Ok(extract::respond(Answer { body, ..answer }))
 }
 
 /// `DELETE …/webhooks/{webhook}`
 pub(super) async fn remove(
-    (State(api), caller, Path(names), _, _): OfOne,
+    (State(api), caller, Path(names), _, _): WebhookParts,
 ) -> Result<Response, Problem> {
     let (economy, id) = named(&caller, &names)?;
     find(&api, &economy, &id)?;
@@ -281,7 +285,7 @@ pub(super) async fn read(
     Ok(Json(view(&api, &economy, &id, &webhook)))
 }
 
-/// `GET …/webhooks/{webhook}/dead-letters`: what was given up, oldest first.
+/// `GET …/webhooks/{webhook}/dead-letters`
 pub(super) async fn dead_letters(
     State(api): State<Api>,
     caller: Caller,
@@ -296,10 +300,11 @@ pub(super) async fn dead_letters(
     })))
 }
 
-/// `POST …/webhooks/{webhook}/replay`: goes on after an event. It says how things are to be, so it
-/// needs no idempotency key. It is a record: an admin's act, and one that a crash must not undo.
+/// `POST …/webhooks/{webhook}/replay`: continues after an event. The request sets a state and
+/// requires no idempotency key. It is recorded, because an administrator has sent it and a crash
+/// must not undo it.
 pub(super) async fn replay(
-    (State(api), caller, Path(names), _, body): OfOne,
+    (State(api), caller, Path(names), _, body): WebhookParts,
 ) -> Result<Response, Problem> {
     let (economy, id) = named(&caller, &names)?;
     find(&api, &economy, &id)?;
@@ -308,7 +313,10 @@ pub(super) async fn replay(
     let state = api.service.state();
     let newest = state.books(&economy).map_or(0, |books| books.seq());
     if after > newest {
-        let detail = format!("the newest event is {newest}; `after` is a number up to that");
+        let detail = format!(
+            "`after` must not be greater than {newest}, the number of the newest \
+                              event"
+        );
         return Err(Problem::malformed("/after", detail));
     }
     let route = format!("/v1/economies/{economy}/webhooks/{id}/replay");
@@ -332,11 +340,11 @@ pub(super) async fn replay(
     }
     let webhook = find(&api, &economy, &id)?;
     let delivery = api.webhooks.delivery(&economy, &id, &webhook);
-    let replayed = Replayed {
+    let response = ReplayResponse {
         id: &id,
         delivery: views::delivery(&delivery),
     };
-    Ok(Json(views::to_json(replayed)).into_response())
+    Ok(Json(views::to_json(response)).into_response())
 }
 
 fn named(caller: &Caller, names: &(String, String)) -> Result<(EconomyId, WebhookId), Problem> {
@@ -354,7 +362,7 @@ fn find(
     let state = api.service.state();
     let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
     books.webhook(id).cloned().ok_or_else(|| {
-        let detail = format!("there is no webhook `{id}`");
+        let detail = format!("the economy has no webhook `{id}`");
         Problem::new(Code::WebhookNotFound, detail)
     })
 }

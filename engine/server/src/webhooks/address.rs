@@ -1,7 +1,8 @@
-//! Where a webhook may lead: an operator's URL must not become a way into the operator's network.
+//! Checks of the addresses to which events are sent: a URL must not give access to the operator's
+//! network (server-side request forgery, CWE-918).
 //!
-//! Names are resolved first, every address is checked, and the connection goes to a checked address:
-//! a name that means something else a moment later leads nowhere.
+//! A host name is resolved first, every address is checked, and the connection is opened to a
+//! checked address. Resolving the name again for the connection would allow DNS rebinding.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,46 +11,49 @@ use hyper::Uri;
 
 use super::lookup::Lookups;
 
-/// A URL, taken apart.
+/// The parts of a webhook's URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
-    /// Whether TLS is spoken.
+    /// True if the scheme is https.
     pub secure: bool,
-    /// A name, or an address without brackets.
+    /// A host name, or an IP address without brackets.
     pub host: String,
     /// The port.
     pub port: u16,
-    /// Host and port as a `Host` header has them.
+    /// The host and port for the `Host` header.
     pub authority: String,
-    /// Path and query.
+    /// The path and the query.
     pub path: String,
 }
 
-/// Why nothing is sent there.
+/// The reason for which events cannot be sent to a URL.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AddressError {
-    /// The text cannot be taken apart.
+    /// The URL cannot be parsed.
     #[error("this is not a URL with a host: https://HOST[:PORT]/PATH")]
     Malformed,
-    /// The URL carries a name or a password.
-    #[error("a webhook's URL has no user, no password and no fragment")]
+    /// The URL contains credentials or a fragment.
+    #[error("a webhook's URL must not contain a user, a password or a fragment")]
     Credentials,
-    /// Plain HTTP would cross a network.
-    #[error("http:// only leads to this machine (localhost, 127.0.0.1, [::1]); use https://")]
+    /// HTTP without TLS would be sent over a network.
+    #[error("http:// is allowed for this machine only (localhost, 127.0.0.1, [::1]); use https://")]
     PlainHttp,
-    /// The address is not one of the internet at large.
-    #[error("{0} is a private or reserved address; `--allow-private-webhooks` lets it be")]
+    /// The address is not global.
+    #[error(
+        "{0} is a private or reserved address; start the server with \
+             `--allow-private-webhooks` to allow it"
+    )]
     Private(IpAddr),
-    /// The address is nobody's.
-    #[error("{0} is no address of a single machine")]
-    Nobody(IpAddr),
-    /// The name has no address.
-    #[error("the name of the host does not resolve")]
+    /// The address is a multicast, broadcast or unspecified address.
+    #[error("{0} is not the address of a single machine")]
+    NotUnicast(IpAddr),
+    /// The host name cannot be resolved.
+    #[error("the host name cannot be resolved")]
     Unresolved,
 }
 
 impl Target {
-    /// Takes a URL apart, and refuses what can be seen to lead nowhere good.
+    /// Parses a URL, and rejects URLs whose address is known to be forbidden.
     pub fn parse(url: &WebhookUrl, allow_private: bool) -> Result<Self, AddressError> {
         if url.as_str().contains('#') {
             return Err(AddressError::Credentials);
@@ -61,12 +65,13 @@ impl Target {
         }
         let secure = uri.scheme_str() == Some("https");
         let host = authority.host().trim_matches(['[', ']']).to_owned();
-        // What stands after the host is a port, and a port is a number.
+        // The text after the host must be a port, and a port must be a number.
         let has_port = authority.as_str() != authority.host();
         if host.is_empty() || (has_port && authority.port_u16().is_none()) {
             return Err(AddressError::Malformed);
         }
-        // A query may follow the host at once in a URL, and not in a request.
+        // A URL may have a query without a path, but a request target must begin with `/` (RFC
+        // 9112, section 3.2.1).
         let path = uri.path_and_query().map_or("", |path| path.as_str());
         let slash = if path.starts_with('/') { "" } else { "/" };
         let target = Self {
@@ -86,13 +91,13 @@ impl Target {
         Ok(target)
     }
 
-    /// The URL without what may be a secret: deliveries are often let in by their path.
+    /// Returns the URL without its path and query, which may be a secret.
     pub fn origin(&self) -> String {
         let scheme = if self.secure { "https" } else { "http" };
         format!("{scheme}://{}", self.authority)
     }
 
-    /// The addresses to connect to: all that the name has, if each of them is allowed.
+    /// Resolves the host. Every address must be allowed, otherwise none is returned.
     pub(super) async fn resolve(
         &self,
         lookups: &Lookups,
@@ -112,7 +117,7 @@ impl Target {
     fn check(&self, address: IpAddr, allow_private: bool) -> Result<(), AddressError> {
         let address = address.to_canonical();
         if address.is_multicast() || address.is_unspecified() || is_broadcast(address) {
-            return Err(AddressError::Nobody(address));
+            return Err(AddressError::NotUnicast(address));
         }
         if address.is_loopback() {
             return Ok(());
@@ -131,8 +136,8 @@ fn is_broadcast(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(address) if address.is_broadcast())
 }
 
-/// Whether an address is one of the internet at large, by the registries of special-purpose
-/// addresses (RFC 6890 and what followed).
+/// Returns true if an address is global according to the registries of special-purpose addresses
+/// (RFC 6890 and its updates).
 fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_global_v4(address),
@@ -158,12 +163,15 @@ fn is_global_v4(address: Ipv4Addr) -> bool {
         || relays)
 }
 
-/// Of the addresses of version 6 only `2000::/3` is handed out, and of that some lead elsewhere.
+/// Returns true if an IPv6 address is global: only `2000::/3` is allocated for global unicast, and
+/// some of its blocks are reserved (RFC 4291, IANA IPv6 special-purpose registry).
 fn is_global_v6(address: Ipv6Addr) -> bool {
     let [a, b, c, d, ..] = address.segments();
-    // An address of version 4 in the clothes of version 6 is what it is inside.
+    // Addresses that contain an IPv4 address are checked by it: 6to4 (RFC 3056) and NAT64 (RFC
+    // 6052).
     let inside = |high: u16, low: u16| {
-        let ([h1, h2], [l1, l2]) = (high.to_be_bytes(), low.to_be_bytes());
+        let [h1, h2] = high.to_be_bytes();
+        let [l1, l2] = low.to_be_bytes();
         is_global_v4(Ipv4Addr::new(h1, h2, l1, l2))
     };
     match (a, b) {
@@ -172,7 +180,8 @@ fn is_global_v6(address: Ipv6Addr) -> bool {
             let [.., high, low] = address.segments();
             (c, d) == (0, 0) && inside(high, low)
         }
-        // Protocols and tunnels; documentation.
+        // Protocol assignments including Teredo, and documentation (RFC 2928, RFC 4380, RFC 3849,
+        // RFC 9637).
         (0x2001, 0..0x200 | 0xdb8) | (0x3fff, 0..0x1000) => false,
         _ => (0x2000..0x4000).contains(&a),
     }
@@ -188,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_taken_apart() {
+    fn urls_are_parsed() {
         let target = parse("https://bot.example:8443/a/b?c=d", false).expect("a target");
         assert_eq!((target.host.as_str(), target.port), ("bot.example", 8443));
         assert_eq!(target.authority, "bot.example:8443");
@@ -206,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_lead_nowhere_good_are_refused() {
+    fn forbidden_urls_are_rejected() {
         use AddressError::{Credentials, Malformed, PlainHttp};
         for (url, error) in [
             ("https://", Malformed),
@@ -224,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn private_and_reserved_addresses_need_the_operators_word() {
+    fn private_addresses_require_the_operators_permission() {
         for private in [
             "0.1.2.3",
             "10.0.0.1",
@@ -255,16 +264,16 @@ mod tests {
             );
             assert!(parse(&url, true).is_ok(), "{url}");
         }
-        for nobody in [
+        for host in [
             "0.0.0.0",
             "255.255.255.255",
             "224.0.0.1",
             "[::]",
             "[ff02::1]",
         ] {
-            let url = format!("https://{nobody}/");
+            let url = format!("https://{host}/");
             assert!(
-                matches!(parse(&url, true), Err(AddressError::Nobody(_))),
+                matches!(parse(&url, true), Err(AddressError::NotUnicast(_))),
                 "{url}"
             );
         }
@@ -289,13 +298,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_name_means_is_checked_before_anything_is_sent() {
+    async fn resolved_addresses_are_checked_before_sending() {
         let mut target = parse("http://localhost:1/", false).expect("a target");
         let lookups = Lookups::new();
         let found = target.resolve(&lookups, false).await;
         let found = found.expect("this machine");
         assert!(found.iter().all(|address| address.ip().is_loopback()));
-        // A name that turns out to mean an address of the house.
+        // A host name that resolves to a private address.
         target.host = "10.1.2.3".into();
         let refused = target.resolve(&lookups, false).await;
         assert_eq!(refused, Err(AddressError::PlainHttp));

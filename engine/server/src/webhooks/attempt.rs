@@ -1,11 +1,11 @@
-//! One attempt: a connection of its own, one request, and the head of the answer. Nothing follows a
-//! redirect, and no body is read: what counts is the status.
+//! A single attempt to deliver an event: one connection, one request and the head of the response.
+//! Redirects are not followed and response bodies are not read; only the status counts.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_ledger::{EconomyId, Timestamp, WebhookSecret};
+use bursar_ledger::{Timestamp, WebhookSecret};
 use bursar_storage::Event;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -23,12 +23,11 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::address::{AddressError, Target};
 use super::lookup::Lookups;
 use super::signature::sign;
-use crate::http::event_body;
 
-/// Bytes in the head of an answer.
+/// The largest head of a response, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// How attempts are made.
+/// The sender of deliveries.
 pub(super) struct Sender {
     tls: TlsConnector,
     lookups: Lookups,
@@ -36,7 +35,7 @@ pub(super) struct Sender {
     allow_private: bool,
 }
 
-/// What is sent.
+/// A signed delivery (Standard Webhooks).
 pub(super) struct Message {
     pub(super) id: String,
     pub(super) timestamp_s: u64,
@@ -45,16 +44,11 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// An event, stamped and signed for now.
-    pub(super) fn new(
-        event: &Event,
-        economy: &EconomyId,
-        secret: &WebhookSecret,
-        now: Timestamp,
-    ) -> Self {
-        let body = event_body(event, economy).to_string();
+    /// Signs an event at the present time.
+    pub(super) fn new(event: &Event, body: String, secret: &WebhookSecret, now: Timestamp) -> Self {
         let hash = event.hash.to_string();
-        // The same in each attempt, and of no other event anywhere.
+        // The id is the same in each attempt and unique among all events, so that receivers can
+        // detect repeated deliveries (Standard Webhooks, `webhook-id`).
         let id = format!("msg_{}", hash.get(..32).unwrap_or(&hash));
         let timestamp_s = now.0 / 1_000;
         Self {
@@ -66,34 +60,34 @@ impl Message {
     }
 }
 
-/// What came of it.
+/// The outcome of an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
-    /// The receiver has it.
+    /// The receiver accepted the event.
     Accepted,
-    /// The receiver wants no more, ever.
+    /// The receiver answered 410 Gone and wants no more events (Standard Webhooks).
     Gone,
-    /// It may not have it.
+    /// The event was possibly not received.
     Failed(String),
 }
 
-/// Why there was no answer.
+/// The reason for which there was no response.
 #[derive(Debug, thiserror::Error)]
-enum Broken {
+enum AttemptError {
     #[error(transparent)]
     Address(#[from] AddressError),
-    #[error("no connection: {0}")]
+    #[error("connection failed: {0}")]
     Connection(#[from] io::Error),
-    #[error("the answer broke off: {0}")]
+    #[error("no valid response: {0}")]
     Answer(#[from] hyper::Error),
-    #[error("the URL cannot be put into a request")]
+    #[error("the URL cannot be used in a request")]
     Request(#[from] hyper::http::Error),
-    #[error("the host is no name that a certificate could have")]
+    #[error("the host is not a valid name for TLS")]
     ServerName,
 }
 
 impl Sender {
-    /// Trusts the authorities that browsers trust, and `trusted` besides.
+    /// Creates a sender that trusts the certificate authorities of browsers, and `trusted`.
     pub(super) fn new(trusted: &[Vec<u8>], patience: Duration, allow_private: bool) -> Self {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -101,7 +95,7 @@ impl Sender {
             .add_parsable_certificates(trusted.iter().map(|one| CertificateDer::from(one.clone())));
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .expect("the provider speaks the versions that are safe")
+            .expect("the provider supports the default versions of TLS")
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self {
@@ -112,42 +106,50 @@ impl Sender {
         }
     }
 
-    /// Sends a message, within its time.
+    /// Sends a message within the time limit.
     pub(super) async fn send(&self, target: &Target, message: &Message) -> Outcome {
         match tokio::time::timeout(self.patience, self.exchange(target, message)).await {
             Ok(Ok(StatusCode::GONE)) => Outcome::Gone,
             Ok(Ok(status)) if status.is_success() => Outcome::Accepted,
-            Ok(Ok(status)) => Outcome::Failed(format!("it answered {}", status.as_u16())),
-            Ok(Err(broken)) => Outcome::Failed(broken.to_string()),
+            Ok(Ok(status)) => Outcome::Failed(format!(
+                "the receiver answered with the status {}",
+                status.as_u16()
+            )),
+            Ok(Err(error)) => Outcome::Failed(error.to_string()),
             Err(_) => {
                 let patience = self.patience.as_secs_f32();
-                Outcome::Failed(format!("no answer within {patience} s"))
+                Outcome::Failed(format!("no response within {patience} s"))
             }
         }
     }
 
-    async fn exchange(&self, target: &Target, message: &Message) -> Result<StatusCode, Broken> {
+    async fn exchange(
+        &self,
+        target: &Target,
+        message: &Message,
+    ) -> Result<StatusCode, AttemptError> {
         let stream = self.connect(target).await?;
         if !target.secure {
-            return ask(stream, target, message).await;
+            return post(stream, target, message).await;
         }
-        let name = ServerName::try_from(target.host.clone()).map_err(|_| Broken::ServerName)?;
-        ask(self.tls.connect(name, stream).await?, target, message).await
+        let name =
+            ServerName::try_from(target.host.clone()).map_err(|_| AttemptError::ServerName)?;
+        post(self.tls.connect(name, stream).await?, target, message).await
     }
 
-    async fn connect(&self, target: &Target) -> Result<TcpStream, Broken> {
-        let mut refused = io::Error::from(io::ErrorKind::NotFound);
+    async fn connect(&self, target: &Target) -> Result<TcpStream, AttemptError> {
+        let mut last_error = io::Error::from(io::ErrorKind::NotFound);
         for address in target.resolve(&self.lookups, self.allow_private).await? {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => refused = error,
+                Err(error) => last_error = error,
             }
         }
-        Err(refused.into())
+        Err(last_error.into())
     }
 }
 
-async fn ask<S>(stream: S, target: &Target, message: &Message) -> Result<StatusCode, Broken>
+async fn post<S>(stream: S, target: &Target, message: &Message) -> Result<StatusCode, AttemptError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -155,7 +157,7 @@ where
         .max_buf_size(HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await?;
-    // Dropping the set ends the connection, whatever the receiver still has to say.
+    // Dropping the set closes the connection even if the receiver continues to send.
     let mut driver = JoinSet::new();
     driver.spawn(async move { drop(connection.await) });
     let request = Request::post(&target.path)

@@ -1,4 +1,5 @@
-//! One webhook's follower: reads its economy's events in order and sends them, one at a time.
+//! The follower of one webhook: it reads the economy's events in order and sends them one at a
+//! time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,50 +18,51 @@ use super::progress::{Cursor, Progress};
 use crate::random;
 use crate::service::RequestContext;
 
-/// Events that may be delivered while the file does not have their note: as many come again at most
-/// after a crash.
+/// The greatest number of events that may be delivered before the file contains a note of them. At
+/// most this many are sent again after a crash.
 const UNNOTED_MAX: u32 = 1_000;
 
-/// How long is waited after the file could not be read, or the writer took nothing.
+/// The pause after the file could not be read or the writer did not accept a request.
 const TROUBLE: Duration = Duration::from_secs(1);
 
-/// Characters of an error that are kept.
+/// The greatest length of a stored error, in characters.
 const ERROR_CHARS_MAX: usize = 200;
 
 pub(super) struct Follower {
     hooks: Webhooks,
     progress: Arc<Progress>,
     born: u64,
-    /// Events that were read and not yet dealt with, for the cursor at which they were.
+    /// Events that were read and not yet processed, for the cursor at which they were read.
     ready: VecDeque<Event>,
     since: u64,
     stopping: watch::Receiver<bool>,
     news: EconomyNews,
     noted_at: Option<Instant>,
-    /// Events that were accepted since the last note, and before it since the file has had one.
+    /// The events accepted since the last note, and those in the last note that is not yet in the
+    /// file.
     since_note: u32,
     in_note: u32,
-    /// When the event after the cursor is to be tried again, if it was tried in vain.
+    /// The time of the next attempt, if the event after the cursor failed.
     retry_at: Option<Instant>,
 }
 
-/// What there is to do.
+/// The next step of a follower.
 enum Next {
-    /// The event that follows the cursor.
+    /// Deliver the event after the cursor.
     Deliver(Cursor, Box<Event>),
-    /// Another look, at what may be otherwise by now.
+    /// Look again, because the state may have changed.
     Again,
-    /// Nothing until there are records after this one.
+    /// Wait until there are records after this one.
     Wait(u64),
-    /// Something went wrong here; in a moment it may not.
+    /// Pause, because of a temporary error.
     Trouble,
-    /// The webhook is not there any more.
+    /// Stop, because the webhook was deleted.
     Gone,
 }
 
-/// Why a wait is over.
+/// The reason for the end of a wait.
 #[derive(PartialEq, Eq)]
-enum Woken {
+enum Wakeup {
     Again,
     Stopping,
 }
@@ -86,20 +88,20 @@ impl Follower {
         }
     }
 
-    /// Goes on until the webhook is gone or the server stops.
+    /// Runs until the webhook is deleted or the server stops.
     pub(super) async fn run(mut self) {
-        let mut woken = self.resume().await;
-        while woken == Woken::Again && !*self.stopping.borrow() {
-            woken = match self.next().await {
+        let mut wakeup = self.resume().await;
+        while wakeup == Wakeup::Again && !*self.stopping.borrow() {
+            wakeup = match self.next().await {
                 Next::Gone => break,
-                Next::Again => Woken::Again,
+                Next::Again => Wakeup::Again,
                 Next::Wait(newest) => self.wait_for_news(newest).await,
                 Next::Trouble => self.rest(TROUBLE).await,
                 Next::Deliver(at, event) => self.deliver(at, &event).await,
             };
-            self.keep_pace();
-            if woken == Woken::Again && self.since_note + self.in_note >= UNNOTED_MAX {
-                woken = self.wait_for_the_file().await;
+            self.note_if_due();
+            if wakeup == Wakeup::Again && self.since_note + self.in_note >= UNNOTED_MAX {
+                wakeup = self.wait_for_note().await;
             }
         }
         if self.webhook().is_some() && self.progress.is_worth_a_note(true) {
@@ -107,15 +109,16 @@ impl Follower {
         }
     }
 
-    /// A start is no reason to try what failed a moment ago.
-    async fn resume(&mut self) -> Woken {
+    /// Waits after a start as after a failed attempt, so that restarts do not cause additional
+    /// attempts.
+    async fn resume(&mut self) -> Wakeup {
         let failures = self.progress.cursor().failures;
         match self.hooks.parts.setup.wait_after(failures) {
             Some(wait) => {
                 self.retry_at = Some(Instant::now() + wait);
                 self.rest(wait).await
             }
-            None => Woken::Again,
+            None => Wakeup::Again,
         }
     }
 
@@ -129,8 +132,8 @@ impl Follower {
         found.filter(|webhook| webhook.born == self.born).cloned()
     }
 
-    /// Looks at the webhook as it is now, and at no more events than were read at once: what is
-    /// changed meanwhile, and the end of the server, are seen at the next look.
+    /// Determines the next step from the webhook's present state. It skips at most the events that
+    /// were read at once, so that changes and a shutdown are noticed soon.
     async fn next(&mut self) -> Next {
         let state = self.hooks.parts.service.state();
         let Some(webhook) = self.webhook_in(&state) else {
@@ -144,19 +147,23 @@ impl Follower {
         self.progress.catch_up(&webhook);
         let at = self.progress.cursor();
         if self.progress.is_full() {
-            let what = "too many events were given up; replay, then switch it on again";
+            let what = "too many events could not be delivered; replay them, then enable the \
+                        webhook again";
             return self.switch_off(&webhook, at, what).await;
         }
-        self.drop_the_done(at);
+        self.drop_processed(at);
         if newest <= at.done {
             return Next::Wait(newest);
         }
         if self.ready.is_empty() {
-            let (after, upto) = (at.done, newest);
-            let read = self.read(after, upto).await;
-            return if read { Next::Again } else { Next::Trouble };
+            let succeeded = self.read(at.done, newest).await;
+            return if succeeded {
+                Next::Again
+            } else {
+                Next::Trouble
+            };
         }
-        // What is newer than this state may be for a filter that is newer, too.
+        // Events after this state may be affected by a newer filter.
         while let Some(event) = self.ready.front().filter(|event| event.seq <= newest) {
             if webhook.definition.wants(&event.kind) {
                 return Next::Deliver(at, Box::new(event.clone()));
@@ -167,8 +174,8 @@ impl Follower {
         Next::Again
     }
 
-    /// Lets go of what was read and is dealt with, or was read before a replay.
-    fn drop_the_done(&mut self, at: Cursor) {
+    /// Drops events that were processed, or that were read before a replay.
+    fn drop_processed(&mut self, at: Cursor) {
         if at.since != self.since {
             self.since = at.since;
             self.ready.clear();
@@ -178,7 +185,7 @@ impl Follower {
         }
     }
 
-    /// Reads further events. False if that was not possible.
+    /// Reads further events; returns false if that failed.
     async fn read(&mut self, after: u64, upto: u64) -> bool {
         let economy = &self.progress.place.0;
         let read = self.hooks.parts.service.follow_events(economy, after, upto);
@@ -187,33 +194,33 @@ impl Follower {
                 self.ready = events.into();
                 true
             }
-            // Why is in the log already.
+            // The error was logged by the service.
             Ok(_) | Err(_) => false,
         }
     }
 
-    /// Tries to deliver an event once, and waits if that was in vain.
-    async fn deliver(&mut self, at: Cursor, event: &Event) -> Woken {
+    /// Attempts to deliver an event once, and waits after a failure.
+    async fn deliver(&mut self, at: Cursor, event: &Event) -> Wakeup {
         let counts = at.failures == 0 || self.retry_at.is_none_or(|due| due <= Instant::now());
         let mut stopping = self.stopping.clone();
-        let tried = tokio::select! {
-            tried = self.attempt(at, event) => tried,
-            _ = stopped(&mut stopping) => return Woken::Stopping,
+        let attempt = tokio::select! {
+            attempt = self.attempt(at, event) => attempt,
+            _ = stopped(&mut stopping) => return Wakeup::Stopping,
         };
         let now = self.hooks.parts.service.now();
-        // It may have been told meanwhile to go on elsewhere: then this try does not count.
+        // A replay during the attempt makes its outcome irrelevant.
         if let Some(webhook) = self.webhook() {
             self.progress.catch_up(&webhook);
         }
-        match tried {
-            // It has changed while the attempt waited for its turn.
+        match attempt {
+            // The webhook changed while the attempt waited for its permit.
             None => {}
             Some((_, Outcome::Accepted)) => {
                 self.since_note += 1;
                 self.progress.accepted(at, event.seq, now);
             }
             Some((webhook, Outcome::Gone)) => {
-                let what = "it answered 410: it wants no more";
+                let what = "the receiver answered 410 Gone: it wants no more events";
                 if let Next::Trouble = self.switch_off(&webhook, at, what).await {
                     return self.rest(TROUBLE).await;
                 }
@@ -223,11 +230,11 @@ impl Follower {
             }
             Some((_, Outcome::Failed(what))) => return self.failed_early(at, event, what).await,
         }
-        Woken::Again
+        Wakeup::Again
     }
 
-    /// Waits for a place and sends the event, by the webhook as it is then. None if the event is
-    /// not to be sent any more.
+    /// Waits for a permit and sends the event, with the webhook's definition at that time. Returns
+    /// none if the event is no longer to be sent.
     async fn attempt(&self, at: Cursor, event: &Event) -> Option<(Arc<Webhook>, Outcome)> {
         let (economy, _) = &self.progress.place;
         let parts = &self.hooks.parts;
@@ -242,8 +249,8 @@ impl Follower {
         }
         let outcome = match Target::parse(&definition.url, parts.setup.allow_private) {
             Ok(target) => {
-                let message =
-                    Message::new(event, economy, &definition.secret, parts.service.wall());
+                let body = (parts.body)(event, economy).to_string();
+                let message = Message::new(event, body, &definition.secret, parts.service.wall());
                 parts.sender.send(&target, &message).await
             }
             Err(error) => Outcome::Failed(error.to_string()),
@@ -251,8 +258,8 @@ impl Follower {
         Some((webhook, outcome))
     }
 
-    /// An attempt was in vain: another one after a while, or none any more.
-    async fn failed(&mut self, at: Cursor, event: &Event, what: String) -> Woken {
+    /// Handles a failed attempt: waits for the next one, or gives the event up after the last one.
+    async fn failed(&mut self, at: Cursor, event: &Event, what: String) -> Wakeup {
         let attempts = at.failures.saturating_add(1);
         let error = self.error(event, attempts, &what);
         let Some(wait) = self.hooks.parts.setup.wait_after(attempts) else {
@@ -264,7 +271,7 @@ impl Follower {
                 error: error.what,
             };
             self.progress.gave_up(at, letter);
-            return Woken::Again;
+            return Wakeup::Again;
         };
         let retry_at = Instant::now() + wait;
         self.retry_at = Some(retry_at);
@@ -272,9 +279,9 @@ impl Follower {
         self.rest_until(retry_at).await
     }
 
-    /// An attempt was in vain that was made before its time, since an operator had changed
-    /// something: it does not count, and the next one is when it was to be.
-    async fn failed_early(&mut self, at: Cursor, event: &Event, what: String) -> Woken {
+    /// Handles the failure of an attempt that an operator's change caused before its time: it does
+    /// not count, and the next attempt stays due at its time.
+    async fn failed_early(&mut self, at: Cursor, event: &Event, what: String) -> Wakeup {
         let error = self.error(event, at.failures, &what);
         self.progress.failed(at, at.failures, error);
         self.rest_until(self.retry_at.unwrap_or_else(Instant::now))
@@ -284,21 +291,23 @@ impl Follower {
     fn error(&self, event: &Event, attempts: u32, what: &str) -> DeliveryError {
         let what: String = what.chars().take(ERROR_CHARS_MAX).collect();
         let (economy, id) = &self.progress.place;
-        let (seq, at) = (event.seq, self.hooks.parts.service.now());
-        tracing::info!(%economy, webhook = %id, seq, attempts, what, "a delivery failed");
+        let seq = event.seq;
+        let at = self.hooks.parts.service.now();
+        tracing::info!(%economy, webhook = %id, seq, attempts, what, "webhook delivery failed");
         DeliveryError { at, seq, what }
     }
 
-    /// Waits for the next attempt. It may take hours: what was read meanwhile is read again then.
-    async fn rest_until(&mut self, retry_at: Instant) -> Woken {
+    /// Waits for the next attempt. The wait can take hours, so the events in memory are dropped and
+    /// read again afterwards.
+    async fn rest_until(&mut self, retry_at: Instant) -> Wakeup {
         self.ready.clear();
-        self.keep_pace();
+        self.note_if_due();
         self.rest(retry_at.saturating_duration_since(Instant::now()))
             .await
     }
 
-    /// Switches the webhook off, as an operator could, in a record of its economy; unless it has
-    /// become another since.
+    /// Disables the webhook in a record of its economy, as an operator could, unless the webhook
+    /// has changed in the meantime.
     async fn switch_off(&self, webhook: &Webhook, at: Cursor, what: &str) -> Next {
         let same = self.webhook().is_some_and(|now| *now == *webhook);
         if !same || self.progress.cursor().since != at.since {
@@ -329,21 +338,21 @@ impl Follower {
         };
         match service.act(context, act).await {
             Ok(answer) if answer.status < 300 => {
-                tracing::warn!(%economy, webhook = %id, what, "a webhook is switched off");
+                tracing::warn!(%economy, webhook = %id, what, "webhook disabled");
                 self.progress.stopped(at, error);
                 Next::Again
             }
             Ok(answer) => {
                 let status = answer.status;
-                tracing::error!(%economy, webhook = %id, status, "a webhook stays switched on");
+                tracing::error!(%economy, webhook = %id, status, "webhook could not be disabled");
                 Next::Trouble
             }
             Err(_) => Next::Trouble,
         }
     }
 
-    /// Notes how far it has come, unless that was done a moment ago.
-    fn keep_pace(&mut self) {
+    /// Notes the progress, unless a note was written a moment ago.
+    fn note_if_due(&mut self) {
         let storage = self.hooks.parts.service.storage();
         if storage.is_delivery_written(&self.progress.place) {
             self.in_note = 0;
@@ -360,47 +369,49 @@ impl Follower {
         self.in_note += std::mem::take(&mut self.since_note);
     }
 
-    /// Waits until the file has a note of all that was delivered, so that a crash repeats no more.
-    async fn wait_for_the_file(&mut self) -> Woken {
+    /// Waits until the file contains a note of all delivered events, so that a crash repeats no
+    /// more of them.
+    async fn wait_for_note(&mut self) -> Wakeup {
         self.note();
         let storage = self.hooks.parts.service.storage();
         tokio::select! {
             () = storage.until_delivery_written(&self.progress.place) => {}
-            _ = stopped(&mut self.stopping) => return Woken::Stopping,
+            _ = stopped(&mut self.stopping) => return Wakeup::Stopping,
         }
         self.in_note = 0;
-        Woken::Again
+        Wakeup::Again
     }
 
-    /// When a further note may be written.
+    /// Returns the time from which another note may be written.
     fn due(&self) -> Option<Instant> {
         self.noted_at.map(|at| at + self.hooks.parts.setup.pace)
     }
 
-    /// Waits for records after `newest`, for an operator, or until a note is due.
-    async fn wait_for_news(&mut self, newest: u64) -> Woken {
+    /// Waits for records after `newest`, for a change by an operator, or for the time of the next
+    /// note.
+    async fn wait_for_news(&mut self, newest: u64) -> Wakeup {
         let due = self.due().unwrap_or_else(Instant::now);
         let worth = self.progress.is_worth_a_note(false);
         tokio::select! {
             () = self.news.beyond(newest) => {}
             () = self.progress.poke.notified() => {}
             () = sleep_until(due), if worth => {}
-            _ = stopped(&mut self.stopping) => return Woken::Stopping,
+            _ = stopped(&mut self.stopping) => return Wakeup::Stopping,
         }
-        Woken::Again
+        Wakeup::Again
     }
 
-    /// Waits so long, unless an operator has changed something meanwhile.
-    async fn rest(&mut self, time: Duration) -> Woken {
+    /// Waits for a time, or for a change by an operator.
+    async fn rest(&mut self, time: Duration) -> Wakeup {
         tokio::select! {
-            () = sleep(time) => Woken::Again,
-            () = self.progress.poke.notified() => Woken::Again,
-            _ = stopped(&mut self.stopping) => Woken::Stopping,
+            () = sleep(time) => Wakeup::Again,
+            () = self.progress.poke.notified() => Wakeup::Again,
+            _ = stopped(&mut self.stopping) => Wakeup::Stopping,
         }
     }
 }
 
 pub(super) async fn stopped(stopping: &mut watch::Receiver<bool>) -> bool {
-    // Without a sender the server is gone, too.
+    // If the sender was dropped, the server is gone.
     stopping.wait_for(|stopping| *stopping).await.is_ok()
 }

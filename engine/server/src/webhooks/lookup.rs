@@ -1,5 +1,5 @@
-//! Names into addresses, so many at the same time. A look-up has a thread of its own and cannot be
-//! called off: an attempt whose time is over leaves it behind, and it keeps its place until it ends.
+//! Resolution of host names, limited in number. A look-up blocks a thread and cannot be cancelled:
+//! after the time limit of an attempt it continues and keeps its permit until it ends.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// Look-ups at the same time, far fewer than there are threads for what blocks.
+/// The greatest number of simultaneous look-ups. It is far below the number of blocking threads
+/// (tokio's default is 512), so that slow name servers cannot occupy all of them.
 const LOOKUPS_MAX: usize = 64;
 
-/// Places for look-ups.
+/// The permits of look-ups.
 pub(super) struct Lookups {
     places: Arc<Semaphore>,
 }
@@ -22,7 +23,7 @@ impl Lookups {
         }
     }
 
-    /// The addresses of a name, once there is a place; an address by itself needs none.
+    /// Resolves a host name once a permit is free. An IP address requires no look-up.
     pub(super) async fn find(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         if let Ok(address) = host.parse() {
             return Ok(vec![SocketAddr::new(address, port)]);
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn look_ups_end_at_their_number_and_addresses_need_none() {
+    async fn look_ups_are_bounded_and_addresses_require_none() {
         let lookups = Lookups::new();
         let all_but_one = u32::try_from(LOOKUPS_MAX - 1).expect("a few");
         let _held = lookups.places.acquire_many(all_but_one).await;

@@ -1,7 +1,7 @@
-//! The progress of one webhook: in memory as it is, noted in the file as it was a moment ago.
+//! The progress of one webhook: exact in memory, and slightly behind in the file.
 //!
-//! After a crash a webhook goes on from its last note. It is never ahead of what was delivered, so
-//! events may come again and none is left out.
+//! After a crash a webhook continues from its last note. A note is never ahead of what was
+//! delivered, so events may be sent again and none is left out.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,39 +9,40 @@ use bursar_ledger::{Timestamp, Webhook};
 use bursar_storage::{DeadLetter, Delivery, DeliveryError, Storage, WebhookPlace};
 use tokio::sync::Notify;
 
-/// How many events that are not sent may be passed over before that is worth a note.
+/// The number of skipped events after which a note is worthwhile.
 const SKIPPED_MAX: u64 = 1_000;
 
-/// How far a webhook has come.
+/// The progress of a webhook.
 pub(super) struct Progress {
     pub(super) place: WebhookPlace,
-    /// The record that made the webhook.
+    /// The number of the record that created the webhook.
     pub(super) born: u64,
     live: Mutex<Live>,
-    /// Told when an operator has changed something that must not wait.
+    /// Notified when an operator has made a change that must take effect immediately.
     pub(super) poke: Notify,
 }
 
 struct Live {
     delivery: Delivery,
-    /// Changes so far, and those that a note has.
+    /// The number of changes, and the number of changes in the last note.
     changes: u64,
     noted_changes: u64,
-    /// Up to where a note has it.
+    /// The last event in the last note.
     noted_done: u64,
 }
 
-/// Where a webhook stands.
+/// The place of a webhook in its economy's events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Cursor {
     pub(super) done: u64,
     pub(super) failures: u32,
-    /// The record from which it counts. What was begun before another one does not count after it.
+    /// The number of the record that set this place. A result is ignored if another record has set
+    /// the place since.
     pub(super) since: u64,
 }
 
 impl Progress {
-    /// Goes on from what was noted.
+    /// Creates the progress from a note.
     pub(super) fn new(place: WebhookPlace, born: u64, delivery: Delivery) -> Self {
         let live = Live {
             changes: 0,
@@ -61,8 +62,8 @@ impl Progress {
         self.live().delivery.clone()
     }
 
-    /// Goes on where the webhook was told to, if that is news: with nothing given up, since what comes
-    /// after is sent again and what does not is let go.
+    /// Applies a replay that the progress does not contain yet. It empties the dead letters: those
+    /// after the place are sent again, and the others are given up.
     pub(super) fn catch_up(&self, webhook: &Webhook) {
         let start = webhook.start();
         let mut live = self.live();
@@ -85,8 +86,8 @@ impl Progress {
         }
     }
 
-    /// Whether there is something that no note has and that is worth one. Events that are passed
-    /// over are not until there are many, or at the end.
+    /// Returns true if a note is worthwhile. Skipped events alone are worth a note only if there
+    /// are many of them, or at the end.
     pub(super) fn is_worth_a_note(&self, at_the_end: bool) -> bool {
         let live = self.live();
         let skipped = live.delivery.done.abs_diff(live.noted_done);
@@ -94,12 +95,12 @@ impl Progress {
         live.changes != live.noted_changes || skipped >= many
     }
 
-    /// An event is of a kind that is not sent.
+    /// Records that an event was skipped because of its kind.
     pub(super) fn skipped(&self, at: Cursor, seq: u64) {
         self.change(at, false, |delivery| delivery.done = seq);
     }
 
-    /// An event was accepted.
+    /// Records that an event was accepted.
     pub(super) fn accepted(&self, at: Cursor, seq: u64, when: Timestamp) {
         self.change(at, true, |delivery| {
             delivery.done = seq;
@@ -108,7 +109,8 @@ impl Progress {
         });
     }
 
-    /// An attempt failed, with which there were so many that count, and there is to be another.
+    /// Records a failed attempt that is followed by another one. `failures` is the number of
+    /// attempts that count.
     pub(super) fn failed(&self, at: Cursor, failures: u32, error: DeliveryError) {
         self.change(at, true, |delivery| {
             delivery.failures = failures;
@@ -116,7 +118,8 @@ impl Progress {
         });
     }
 
-    /// The webhook is switched off. The event is tried anew if it is switched on again.
+    /// Records that the webhook was disabled. The event is attempted again after the webhook is
+    /// enabled.
     pub(super) fn stopped(&self, at: Cursor, error: DeliveryError) {
         self.change(at, true, |delivery| {
             delivery.failures = 0;
@@ -124,7 +127,7 @@ impl Progress {
         });
     }
 
-    /// An event is given up; the next one goes on.
+    /// Records that an event was given up, and continues with the next one.
     pub(super) fn gave_up(&self, at: Cursor, letter: DeadLetter) {
         self.change(at, true, |delivery| {
             delivery.done = letter.seq;
@@ -138,7 +141,7 @@ impl Progress {
         });
     }
 
-    /// Notes what no note has yet.
+    /// Writes a note of the progress.
     pub(super) fn note(&self, storage: &Storage) {
         let mut live = self.live();
         storage.note_delivery(&self.place, Some(live.delivery.clone()));
@@ -155,7 +158,8 @@ impl Progress {
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
-        // Each change is whole when its guard goes.
+        // Every change completes before its guard is dropped, so a panic elsewhere leaves a valid
+        // state.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

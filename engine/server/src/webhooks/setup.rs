@@ -1,49 +1,50 @@
-//! How webhooks are served: when an attempt is repeated, how long one may take, where it may lead.
+//! The configuration of deliveries: retries, time limits and allowed addresses.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::random;
 
-/// The longest time of one attempt.
+/// The time limit of one attempt.
 const ATTEMPT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The shortest time between two notes of a webhook's progress.
+/// The shortest interval between two notes of a webhook's progress.
 const NOTE_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest time until a webhook is found whose request broke off.
+/// The longest time until the supervisor finds a webhook whose creating request was aborted.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// The number of attempts until an event is given up.
+/// The number of retries after which an event is given up.
 const RETRIES_MAX: usize = 10;
 
-/// A number below another, by chance.
+/// A source of random numbers below its argument.
 pub type Dice = Arc<dyn Fn(u64) -> u64 + Send + Sync>;
 
-/// How webhooks are served.
+/// The configuration of deliveries.
 #[derive(Clone)]
 pub struct WebhookSetup {
-    /// Whether anything is sent.
+    /// True if events are sent.
     pub sends: bool,
-    /// How long is waited after each failed attempt, give or take a fifth; after one more the event
-    /// is given up.
+    /// The waits after failed attempts, each varied by up to a fifth. After one more failed attempt
+    /// the event is given up.
     pub schedule: Arc<[Duration]>,
-    /// How long an attempt may take, from the name of the host to the head of the answer.
+    /// The time limit of an attempt, from the resolution of the host name to the head of the
+    /// response.
     pub patience: Duration,
-    /// How long at least there is between two notes of how far a webhook has come.
+    /// The shortest interval between two notes of a webhook's progress.
     pub pace: Duration,
-    /// How long it takes at most until a webhook is found whose request broke off.
+    /// The longest time until the supervisor finds a webhook whose creating request was aborted.
     pub sweep: Duration,
-    /// Whether private and reserved addresses are sent to.
+    /// True if events are sent to private and reserved addresses.
     pub allow_private: bool,
-    /// Authorities that are trusted besides those that browsers trust, as DER.
+    /// Certificate authorities that are trusted in addition to those of browsers, as DER.
     pub trusted: Vec<Vec<u8>>,
-    /// Where the chance in waiting comes from.
+    /// The source of the random variation of waits.
     pub dice: Dice,
 }
 
 impl WebhookSetup {
-    /// The schedule of a server: eleven attempts within a day.
+    /// Returns the configuration of a server: eleven attempts of an event within a day.
     pub fn standard() -> Self {
         const MINUTE: u64 = 60;
         const HOUR: u64 = 60 * MINUTE;
@@ -71,7 +72,8 @@ impl WebhookSetup {
         }
     }
 
-    /// For whoever serves a file for a moment: nothing is sent, and a server does so later.
+    /// Returns the configuration of a process that uses a file for a short time: it sends nothing,
+    /// and leaves that to a later server.
     pub fn silent() -> Self {
         Self {
             sends: false,
@@ -79,8 +81,9 @@ impl WebhookSetup {
         }
     }
 
-    /// How long is waited after so many failed attempts of an event, a fifth more or less, so that
-    /// those who failed together do not come again together. None if that was the last attempt.
+    /// Returns the wait after a number of failed attempts, varied by up to a fifth, so that
+    /// receivers that failed together are not all retried at once. Returns none after the last
+    /// attempt.
     pub(super) fn wait_after(&self, failures: u32) -> Option<Duration> {
         let index = usize::try_from(failures.checked_sub(1)?).ok()?;
         let wait = self.schedule.get(index)?;
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_spread_by_a_fifth_either_way_and_come_to_an_end() {
+    fn waits_vary_by_a_fifth_and_end() {
         let least = waits(Arc::new(|_| 0));
         let most = waits(Arc::new(|range| range - 1));
         assert_eq!(least[..5], [4, 24, 96, 480, 1_440]);

@@ -1,4 +1,5 @@
-//! Signatures of deliveries, as Standard Webhooks has them: HMAC-SHA-256 over id, time and body.
+//! Signatures of deliveries according to Standard Webhooks: HMAC-SHA-256 over the id, the time and
+//! the body.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,14 +7,14 @@ use bursar_ledger::WebhookSecret;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// A secret as its receiver has it.
+/// Returns a secret in the form that its receiver uses.
 pub(crate) fn reveal(secret: &WebhookSecret) -> String {
     format!("whsec_{}", STANDARD.encode(secret.as_bytes()))
 }
 
-/// What a delivery is signed with, in the words of its header.
+/// Returns the value of the header `webhook-signature`.
 pub(crate) fn sign(secret: &[u8], id: &str, timestamp_s: u64, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key may have any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC accepts keys of any length");
     mac.update(format!("{id}.{timestamp_s}.").as_bytes());
     mac.update(body);
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
@@ -23,11 +24,12 @@ pub(crate) fn sign(secret: &[u8], id: &str, timestamp_s: u64, body: &[u8]) -> St
 mod tests {
     use super::*;
 
-    /// The example that other implementations of Standard Webhooks are tested with.
+    /// The test vector of the Standard Webhooks libraries.
     #[test]
-    fn signatures_are_those_of_others() {
+    fn signatures_match_other_implementations() {
         let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-        let (id, body) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", br#"{"test": 2432232314}"#);
+        let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+        let body = br#"{"test": 2432232314}"#;
         assert_eq!(
             sign(&secret.expect("base64"), id, 1_614_265_330, body),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="

@@ -1,4 +1,4 @@
-//! The followers: one for each webhook that there is. Each waits for its own economy.
+//! The supervisor of followers: it runs one for each webhook.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -12,14 +12,14 @@ use tokio::time::MissedTickBehavior;
 use super::Webhooks;
 use super::follower::{Follower, stopped};
 
-/// Webhooks that are followed, each with the record that made it.
-type Running = HashMap<WebhookPlace, u64>;
+/// The webhooks that have a follower, each with the number of the record that created it.
+type RunningFollowers = HashMap<WebhookPlace, u64>;
 
-/// Why the supervisor looks up.
+/// The reason for which the supervisor acts.
 enum Due {
     /// An operator has changed a webhook.
     Look,
-    /// It is time to look at everything.
+    /// The interval of the sweep has passed.
     Sweep,
     /// A follower has ended.
     Ended(WebhookPlace, u64),
@@ -28,13 +28,14 @@ enum Due {
 }
 
 impl Webhooks {
-    /// Follows every economy that has webhooks, until `stopping`; none if nothing is to be sent.
+    /// Runs followers for all webhooks until `stopping`; returns at once if nothing is to be sent.
     pub async fn run(self, mut stopping: watch::Receiver<bool>) {
         if !self.parts.setup.sends {
             return;
         }
-        let (mut tasks, stop) = (JoinSet::new(), stopping.clone());
-        let mut running = Running::new();
+        let mut tasks = JoinSet::new();
+        let stop = stopping.clone();
+        let mut running = RunningFollowers::new();
         let mut sweep = tokio::time::interval(self.parts.setup.sweep);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -48,13 +49,13 @@ impl Webhooks {
                 Due::Look => self.start(&stop, &mut running, &mut tasks),
                 Due::Sweep => {
                     self.start(&stop, &mut running, &mut tasks);
-                    self.forget_the_gone();
+                    self.delete_stale_notes();
                 }
                 Due::Ended(place, born) => {
                     if running.get(&place) == Some(&born) {
                         running.remove(&place);
                     }
-                    self.forget_the_gone();
+                    self.delete_stale_notes();
                 }
                 Due::End => break,
             }
@@ -66,13 +67,14 @@ impl Webhooks {
     fn start(
         &self,
         stopping: &watch::Receiver<bool>,
-        running: &mut Running,
+        running: &mut RunningFollowers,
         tasks: &mut JoinSet<(WebhookPlace, u64)>,
     ) {
         let state = self.parts.service.state();
         for (economy, books) in state.economies() {
             for (id, webhook) in books.webhooks() {
-                let (place, born) = ((economy.clone(), id.clone()), webhook.born);
+                let place = (economy.clone(), id.clone());
+                let born = webhook.born;
                 if running.get(&place) == Some(&born) {
                     continue;
                 }
@@ -84,8 +86,8 @@ impl Webhooks {
         }
     }
 
-    /// One webhook, until it is gone or the server stops. A follower that meets a bug costs its own
-    /// webhook, which is followed anew after a while.
+    /// Runs the follower of one webhook until the webhook is deleted or the server stops. A panic
+    /// stops only this follower; a later sweep starts it again.
     async fn follow(
         self,
         place: WebhookPlace,
@@ -95,7 +97,8 @@ impl Webhooks {
         let run = AssertUnwindSafe(follower.run());
         if run.catch_unwind().await.is_err() {
             let (economy, webhook) = &place;
-            tracing::error!(%economy, %webhook, "a bug was met in a webhook");
+            tracing::error!(%economy, %webhook, "internal error: the follower of a webhook \
+                                                 panicked and is restarted later");
             tokio::time::sleep(self.parts.setup.sweep).await;
         }
         let mut known = self.known();
@@ -106,12 +109,13 @@ impl Webhooks {
         (place, born)
     }
 
-    /// Drops what is noted of webhooks that are not there any more.
-    fn forget_the_gone(&self) {
+    /// Deletes the notes of webhooks that no longer exist.
+    fn delete_stale_notes(&self) {
         let service = &self.parts.service;
         for place in service.storage().noted_webhooks() {
             let (economy, webhook) = &place;
-            // Of the newest state: a webhook that is made now has no note before it is there.
+            // The newest state is used for each note: a webhook that was just created has no note
+            // before it is part of the state.
             let state = service.state();
             let books = state.books(economy);
             if books.is_some_and(|books| books.webhook(webhook).is_some()) {

@@ -1,59 +1,66 @@
-//! The API's description: as a document for programs, and as a page for reading.
+//! The routes of the API's description: OpenAPI for programs and a page for people.
 //!
-//! The page is made here from the document and needs nothing else: no script, no font, no other
-//! server.
+//! The server renders the page from the OpenAPI document. The page loads nothing else: no script,
+//! no font, no other server.
 
 mod page;
 mod words;
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::header::HeaderName;
+use serde_json::Value;
 
-use super::openapi::document;
 use super::route::{JSON, Resource, Route};
 use super::schemas;
 use crate::random;
 
 const HTML: &str = "text/html; charset=utf-8";
 
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
 
-static PAGE: LazyLock<String> = LazyLock::new(|| page::render(&document()));
+static PAGE: OnceLock<String> = OnceLock::new();
 
-pub(crate) fn routes() -> Resource {
-    let document = Route::get("/openapi.json", document_of_api)
-        .operation(
-            "get_openapi",
-            "This description",
-            "The API as OpenAPI 3.1, made of its code.",
-        )
-        .answers::<schemas::Document>(StatusCode::OK, "The document.");
-    let page = Route::get("/docs", page_of_api)
+/// Returns the routes. `document` builds the OpenAPI document, of which these routes are a part.
+pub(crate) fn routes(document: fn() -> Value) -> Resource {
+    let json = Route::get(
+        "/openapi.json",
+        move || async move { document_of_api(document) },
+    )
+    .operation(
+        "get_openapi",
+        "Get the OpenAPI document",
+        "Describes this API as OpenAPI 3.1. The document is generated from the code of this \
+             server.",
+    )
+    .answers::<schemas::Document>(StatusCode::OK, "The OpenAPI document.");
+    let page = Route::get("/docs", move || async move { page_of_api(document) })
         .operation(
             "get_docs",
-            "This description, for reading",
-            "A page that needs no network.",
+            "Get the API documentation",
+            "Returns this page. It loads nothing from the network.",
         )
-        .answers_as::<String>(StatusCode::OK, "text/html", "The page.");
+        .answers_as::<String>(StatusCode::OK, "text/html", "The page as HTML.");
     Resource {
         name: "description",
-        about: "The API says itself what it is.",
-        routes: vec![document, page],
+        about: "The description of this API.",
+        routes: vec![json, page],
     }
 }
 
 /// `GET /openapi.json`
-async fn document_of_api() -> Response {
+fn document_of_api(document: fn() -> Value) -> Response {
     let json = HeaderValue::from_static(JSON);
-    ([(header::CONTENT_TYPE, json)], DOCUMENT.clone()).into_response()
+    let bytes = DOCUMENT.get_or_init(|| document().to_string().into());
+    ([(header::CONTENT_TYPE, json)], bytes.clone()).into_response()
 }
 
-/// `GET /docs`. Nothing is allowed on the page but its own style, known by a number used once.
-async fn page_of_api() -> Response {
+/// `GET /docs`. The content security policy allows only the page's own style sheet, which a nonce
+/// identifies (CSP Level 3, section 7.2).
+fn page_of_api(document: fn() -> Value) -> Response {
     let nonce = hex::encode(random::bytes());
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; \
@@ -74,7 +81,8 @@ async fn page_of_api() -> Response {
             HeaderValue::from_static("no-referrer"),
         ),
     ];
-    (headers, PAGE.replacen(page::NONCE, &nonce, 1)).into_response()
+    let page = PAGE.get_or_init(|| page::render(&document()));
+    (headers, page.replacen(page::NONCE, &nonce, 1)).into_response()
 }
 
 #[cfg(test)]
@@ -83,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_page_allows_its_own_style_and_nothing_else() {
-        let page = page_of_api().await;
+        let page = page_of_api(crate::http::openapi);
         let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str();
         let policy = policy.expect("a policy").to_owned();
         assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"));

@@ -1,10 +1,10 @@
-//! The API's description, as OpenAPI 3.1: made of the routes, and of the very types that are read
-//! and written.
+//! The OpenAPI 3.1 document, generated from the routes and from the types that handlers read and
+//! write.
 //!
-//! What follows from a word of a route is put into words here: which answers a missing key, a name
-//! in the path or a body of some size can have.
+//! Responses that follow from other properties of a route (a missing key, a name in the path, a
+//! body that is too large) are added here, so that a route does not list them.
 
-mod answers;
+mod responses;
 
 use bursar_ledger::Scope;
 use schemars::Schema;
@@ -14,19 +14,16 @@ use serde_json::{Map, Value, json};
 
 use super::route::{Access, Describe, KEY, Operation, RequestBody, Resource, Route};
 use super::schemas;
-use crate::http::problem::ProblemBody;
-use crate::http::resources;
-use answers::responses;
+use super::views::{PROBLEM, ProblemBody};
+use responses::responses;
 
 const ABOUT: &str = include_str!("openapi.md");
 
-/// The media type of a problem.
-const PROBLEM: &str = "application/problem+json";
-
-/// Makes schemas: what is read and what is written differ in which members must be there.
+/// Schema generators for request types and for response types. They differ in the members that are
+/// required.
 struct Schemas {
-    read: SchemaGenerator,
-    written: SchemaGenerator,
+    requests: SchemaGenerator,
+    responses: SchemaGenerator,
 }
 
 impl Schemas {
@@ -41,21 +38,21 @@ impl Schemas {
             })
         };
         Self {
-            read: settings().into_generator(),
-            written: settings().for_serialize().into_generator(),
+            requests: settings().into_generator(),
+            responses: settings().for_serialize().into_generator(),
         }
     }
 
-    /// All schemas that have a name. No type is read and written at once.
+    /// Returns all named schemas. No type is used both in requests and in responses.
     fn take(mut self) -> Map<String, Value> {
-        let mut schemas = self.written.take_definitions(true);
-        schemas.extend(self.read.take_definitions(true));
+        let mut schemas = self.responses.take_definitions(true);
+        schemas.extend(self.requests.take_definitions(true));
         schemas
     }
 }
 
-/// Says of numbers only what JSON knows, and of an absent member nothing that it is not: what is
-/// absent in a PUT stays, and `null` clears.
+/// Adapts a schema to JSON and to the rules of this API: JSON has no unsigned formats, and an
+/// absent member of a PUT has no default, because it leaves the present value as it is.
 fn plain(schema: &mut Schema) {
     let format = schema.get("format").and_then(Value::as_str);
     if format.is_some_and(|format| format.starts_with("uint")) {
@@ -66,15 +63,16 @@ fn plain(schema: &mut Schema) {
     }
 }
 
-/// The description of the API that this program serves.
-pub fn document() -> Value {
+/// Returns the OpenAPI document of this server's API.
+pub(crate) fn document(resources: &[Resource]) -> Value {
     let mut schemas = Schemas::new();
-    let (mut tags, mut paths) = (Vec::new(), Map::new());
+    let mut tags = Vec::new();
+    let mut paths = Map::new();
     for Resource {
         name,
         about,
         routes,
-    } in &resources()
+    } in resources
     {
         tags.push(json!({ "name": name, "description": about }));
         for route in routes {
@@ -83,7 +81,7 @@ pub fn document() -> Value {
             path[route.method.as_str().to_ascii_lowercase()] = described;
         }
     }
-    let problem = schemas.written.subschema_for::<ProblemBody<'static>>();
+    let problem = schemas.responses.subschema_for::<ProblemBody<'static>>();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -93,17 +91,17 @@ pub fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
         },
-        "servers": [{ "url": "/", "description": "The server that this comes from." }],
+        "servers": [{ "url": "/", "description": "The server that sent this document." }],
         "tags": tags,
         "paths": paths,
         "components": {
             "securitySchemes": { "key": {
                 "type": "http", "scheme": "bearer",
-                "description": "An API key, `bursar_…`. `bursar key create` makes one.",
+                "description": "An API key, `bursar_…`. `bursar key create` creates one.",
             }},
             "headers": headers(),
             "responses": { "Problem": {
-                "description": "A no.",
+                "description": "A problem.",
                 "content": { PROBLEM: { "schema": problem } },
             }},
             "schemas": schemas.take(),
@@ -114,25 +112,25 @@ pub fn document() -> Value {
 fn headers() -> Value {
     json!({
         "IdempotencyReplayed": {
-            "description": "`true` if this answer was given before: status and body are the same, \
-                            byte for byte. Absent the first time.",
+            "description": "`true` if this response repeats an earlier one: status and body are \
+                            the same, byte for byte. Absent in the first response.",
             "required": false, "schema": { "type": "string", "enum": ["true"] },
         },
         "RetryAfter": {
-            "description": "Seconds after which the same may be asked again.",
+            "description": "Seconds to wait before the same request is sent again.",
             "required": true, "schema": { "type": "integer", "minimum": 0 },
         },
         "RateLimitPolicy": {
-            "description": "The key's limit: `\"key\";q=REQUESTS;w=SECONDS`. It is on every answer \
-                            to a key that has one.",
+            "description": "The rate limit of the key: `\"key\";q=REQUESTS;w=SECONDS`. Sent with \
+                            every response to a key that has a rate limit.",
             "required": true, "schema": { "type": "string" },
         },
         "RateLimit": {
-            "description": "What is left of it: `\"key\";r=REQUESTS;t=SECONDS`.",
+            "description": "The requests that remain: `\"key\";r=REQUESTS;t=SECONDS`.",
             "required": true, "schema": { "type": "string" },
         },
         "WwwAuthenticate": {
-            "description": "How to send a key.",
+            "description": "The authentication scheme to use.",
             "required": true, "schema": { "type": "string", "enum": ["Bearer"] },
         },
     })
@@ -150,98 +148,107 @@ fn operation(schemas: &mut Schemas, tag: &str, route: &Route) -> Value {
         "operationId": id,
         "summary": summary,
         "description": with_access(description, route.operation.access),
-        "parameters": parameters(&mut schemas.read, route),
-        "responses": responses(&mut schemas.written, route),
+        "parameters": parameters(&mut schemas.requests, route),
+        "responses": responses(&mut schemas.responses, route),
         "security": match route.operation.access {
-            Access::Anybody => json!([]),
+            Access::Public => json!([]),
             Access::AnyKey | Access::Key(_) | Access::Everywhere(_) | Access::Owner => {
                 json!([{ "key": [] }])
             }
         },
     });
     if let Some(body) = &route.operation.body {
-        described["requestBody"] = request_body(&mut schemas.read, body);
+        described["requestBody"] = request_body(&mut schemas.requests, body);
     }
     described
 }
 
 fn with_access(description: &str, access: Access) -> String {
-    let needs = |scope: Scope| format!("Needs a key with the scope `{}`", scope.as_str());
+    let needs = |scope: Scope| format!("Requires a key with the scope `{}`", scope.as_str());
     let access = match access {
-        Access::Anybody => "Needs no key.".into(),
-        Access::AnyKey => "Needs a key.".into(),
+        Access::Public => "Requires no key.".into(),
+        Access::AnyKey => "Requires a key of any scope.".into(),
         Access::Key(scope) => needs(scope) + ".",
-        Access::Everywhere(scope) => needs(scope) + " that is not bound to economies.",
+        Access::Everywhere(scope) => needs(scope) + " that is not bound to single economies.",
         Access::Owner => {
-            "Needs the token of whoever runs the server, which stands beside the file.".into()
+            "Requires the owner's token of the server, which the server stores in a file next to \
+             its database."
+                .into()
         }
     };
     format!("{description}\n\n{access}").trim_start().into()
 }
 
-/// The names in a path, in order.
-fn names(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-}
-
-/// What a name in a path stands for.
+/// Returns the schema, the description and an example of a path parameter.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn name(generator: &mut SchemaGenerator, name: &str) -> Option<(Schema, &'static str, Value)> {
     let schema = match name {
         "economy" => (
             generator.subschema_for::<schemas::EconomyName>(),
-            "The economy.",
+            "The name of the economy.",
             "guild",
         ),
         "asset" => (
             generator.subschema_for::<schemas::AssetName>(),
-            "The asset.",
+            "The name of the asset.",
             "coin",
         ),
         "account" => (
             generator.subschema_for::<schemas::AccountName>(),
-            "The account.",
+            "The name of the account.",
             "user:1",
         ),
         "plugin" => (
             generator.subschema_for::<schemas::PluginName>(),
-            "The plugin.",
+            "The name under which the plugin is installed.",
             "shop",
         ),
         "action" => (
             generator.subschema_for::<schemas::ActionName>(),
-            "The action.",
+            "The name of the action.",
             "buy",
         ),
         "key" => (
             generator.subschema_for::<schemas::KeyName>(),
-            "The API key.",
+            "The name of the API key.",
             "my-bot",
         ),
         "hold" => {
             let schema = generator.subschema_for::<schemas::Uuid>();
-            (schema, "The hold.", "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a11")
+            (
+                schema,
+                "The id of the hold.",
+                "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a11",
+            )
         }
         "transfer" => {
             let schema = generator.subschema_for::<schemas::Uuid>();
             (
                 schema,
-                "The transfer.",
+                "The id of the transfer.",
                 "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a0f",
             )
         }
         "call" => {
             let schema = generator.subschema_for::<schemas::Uuid>();
-            (schema, "The call.", "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a10")
+            (
+                schema,
+                "The id of the call.",
+                "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a10",
+            )
         }
         "webhook" => (
             generator.subschema_for::<schemas::WebhookName>(),
-            "The webhook.",
+            "The name of the webhook.",
             "ledger",
         ),
         "idempotency_key" => {
             let schema = generator.subschema_for::<schemas::IdempotencyKey>();
-            (schema, "The key under which something was asked.", "pay-1")
+            (
+                schema,
+                "The idempotency key of an earlier request.",
+                "pay-1",
+            )
         }
         _ => return None,
     };
@@ -251,9 +258,9 @@ fn name(generator: &mut SchemaGenerator, name: &str) -> Option<(Schema, &'static
 
 fn parameters(generator: &mut SchemaGenerator, route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
-    for named in names(route.path) {
+    for named in route.parameters() {
         let (schema, description, example) =
-            name(generator, named).expect("the names in paths are listed above");
+            name(generator, named).expect("`name` lists every path parameter");
         parameters.push(json!({
             "name": named, "in": "path", "required": true, "description": description,
             "schema": schema, "example": example,
@@ -262,10 +269,12 @@ fn parameters(generator: &mut SchemaGenerator, route: &Route) -> Vec<Value> {
     if route.operation.keyed {
         parameters.push(json!({
             "name": KEY, "in": "header",
-            // A preview ignores it. A client that forgets it in earnest would be worse off.
+            // A preview ignores the header. It is described as required nevertheless: a generated
+            // client that omits it in a real request would do more harm.
             "required": true,
-            "description": "One for each intent, the same in each try. Asking again under the same \
-                            key is always safe. A preview needs none and ignores it.",
+            "description": "Identifies one intent: the same value in every attempt, a new value \
+                            for each intent. Sending a request again under the same key is always \
+                            safe. A preview ignores this header and may omit it.",
             "schema": generator.subschema_for::<schemas::IdempotencyHeader>(),
             "examples": keys_for(route.operation.body.as_ref()),
         }));
@@ -282,7 +291,7 @@ fn parameters(generator: &mut SchemaGenerator, route: &Route) -> Vec<Value> {
     parameters
 }
 
-/// An idempotency key for each example of a body, under the same name.
+/// Returns one example of an idempotency key for each example body, under the same name.
 fn keys_for(body: Option<&RequestBody>) -> Map<String, Value> {
     let bodies = body.into_iter().flat_map(|body| &body.examples);
     let key = |name: &str| json!({ "value": format!("{name}-1") });
@@ -291,10 +300,11 @@ fn keys_for(body: Option<&RequestBody>) -> Map<String, Value> {
         .collect()
 }
 
-/// Each member of a query's type is a parameter.
+/// Describes each member of a query's type as a parameter.
 fn query_parameters(generator: &mut SchemaGenerator, query: Describe) -> Vec<Value> {
     let mut schema = query(generator);
-    // The generator transforms what it names itself, and a query has no name.
+    // The generator applies its transforms to named schemas only, and the schema of a query has no
+    // name.
     RecursiveTransform(plain).transform(&mut schema);
     let members = schema.get("properties").and_then(Value::as_object);
     let required = schema.get("required").and_then(Value::as_array);
@@ -323,7 +333,7 @@ fn request_body(generator: &mut SchemaGenerator, body: &RequestBody) -> Value {
     let most = body.bytes_max;
     json!({
         "required": body.required,
-        "description": format!("At most {most} bytes. Members that are not known are refused."),
+        "description": format!("At most {most} bytes. Unknown members are rejected."),
         "content": { body.media: content },
     })
 }

@@ -1,8 +1,8 @@
-//! A route: where it is, who answers it, and how it is described. One statement says all three, so
-//! the router and the API's description cannot come apart.
+//! A route of the API: its path, its handler and its description. One statement declares all three,
+//! so the router and the description cannot diverge.
 //!
-//! A resource's file says its routes in its `routes`; what follows from a word of this builder (the
-//! answers of a missing key, of a body that is too large) is not said there again.
+//! Each resource declares its routes in a function `routes`. Responses that follow from a property
+//! set here (a missing key, a body that is too large) are not declared by the route again.
 
 use std::sync::Arc;
 
@@ -17,21 +17,21 @@ use serde_json::Value;
 
 use super::schemas::IdempotencyHeader;
 use crate::bodies::BodyLimiter;
-use crate::http::Api;
-use crate::http::extract::BODY_BYTES_MAX;
 use crate::http::intake::{self, Intake};
+use crate::http::limits::BODY_BYTES_MAX;
+use crate::http::state::Api;
 
-/// Makes the schema of a type, and of all that it is made of.
+/// A function that generates the schema of a type and of all types that it contains.
 pub(crate) type Describe = fn(&mut SchemaGenerator) -> Schema;
 
-/// Routes that belong together.
+/// A group of routes about one kind of thing.
 pub(crate) struct Resource {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) routes: Vec<Route>,
 }
 
-/// One method of one path.
+/// One method of one path, with its handler.
 pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) method: Method,
@@ -39,9 +39,9 @@ pub(crate) struct Route {
     handler: MethodRouter<Api>,
 }
 
-/// What is said of a route.
+/// The description of a route.
 pub(crate) struct Operation {
-    /// Its name, as a client in some language has it: `create_transfer`.
+    /// The name of the operation in generated clients, such as `create_transfer`.
     pub(crate) id: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
@@ -49,31 +49,31 @@ pub(crate) struct Operation {
     pub(crate) query: Option<Describe>,
     pub(crate) headers: Vec<(&'static str, &'static str, Describe)>,
     pub(crate) body: Option<RequestBody>,
-    /// Whether it takes an idempotency key.
+    /// True if the route requires an idempotency key.
     pub(crate) keyed: bool,
-    /// Whether its answer may be marked as given before.
+    /// True if a response may be marked as a repeated one.
     pub(crate) repeats: bool,
-    pub(crate) answers: Vec<Answers>,
-    /// Which codes a status may come with.
+    pub(crate) answers: Vec<Response>,
+    /// The codes of problems, by status.
     pub(crate) problems: Vec<(StatusCode, &'static [&'static str])>,
 }
 
-/// Who may ask.
+/// The credentials that a route requires.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
-    /// Anybody, without a key.
-    Anybody,
-    /// Every key.
+    /// None: the route is public.
+    Public,
+    /// A key of any scope.
     AnyKey,
-    /// A key with this scope.
+    /// A key with this scope for the economy of the path.
     Key(Scope),
-    /// A key with this scope that is not bound to economies.
+    /// A key with this scope that is not bound to single economies.
     Everywhere(Scope),
-    /// The token of whoever runs the server.
+    /// The owner's token of the server.
     Owner,
 }
 
-/// A body that is sent.
+/// The description of a request body.
 pub(crate) struct RequestBody {
     pub(crate) required: bool,
     pub(crate) media: &'static str,
@@ -82,8 +82,8 @@ pub(crate) struct RequestBody {
     pub(crate) examples: Vec<(&'static str, Value)>,
 }
 
-/// An answer that is no problem.
-pub(crate) struct Answers {
+/// A response that is not a problem.
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) description: &'static str,
     pub(crate) media: &'static str,
@@ -119,7 +119,7 @@ impl Route {
             id: "",
             summary: "",
             description: "",
-            access: Access::Anybody,
+            access: Access::Public,
             query: None,
             headers: Vec::new(),
             body: None,
@@ -136,7 +136,14 @@ impl Route {
         }
     }
 
-    /// Its name in clients, what it does in a few words, and in sentences.
+    /// Returns the names of the path's parameters, in order.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+
+    /// Sets the operation's id, title and description.
     pub(crate) fn operation(
         mut self,
         id: &'static str,
@@ -149,37 +156,37 @@ impl Route {
         self
     }
 
-    /// It takes a key of any scope.
+    /// Requires a key of any scope.
     pub(crate) fn needs_a_key(mut self) -> Self {
         self.operation.access = Access::AnyKey;
         self
     }
 
-    /// It takes a key with this scope.
+    /// Requires a key with this scope.
     pub(crate) fn needs(mut self, scope: Scope) -> Self {
         self.operation.access = Access::Key(scope);
         self
     }
 
-    /// It takes a key with this scope that is not bound to economies.
+    /// Requires a key with this scope that is not bound to single economies.
     pub(crate) fn needs_everywhere(mut self, scope: Scope) -> Self {
         self.operation.access = Access::Everywhere(scope);
         self
     }
 
-    /// It takes the token of whoever runs the server.
+    /// Requires the owner's token of the server.
     pub(crate) fn needs_the_owner(mut self) -> Self {
         self.operation.access = Access::Owner;
         self
     }
 
-    /// It takes parameters in the query: the members of `Q`.
+    /// Declares the query parameters: the members of `Q`.
     pub(crate) fn query<Q: JsonSchema>(mut self) -> Self {
         self.operation.query = Some(Q::json_schema);
         self
     }
 
-    /// It looks at a header.
+    /// Declares an optional request header.
     pub(crate) fn header<T: JsonSchema>(
         mut self,
         name: &'static str,
@@ -190,40 +197,40 @@ impl Route {
         self
     }
 
-    /// It takes a JSON body, such as this one.
+    /// Declares a JSON body, with a first example.
     pub(crate) fn body<B: JsonSchema>(self, name: &'static str, example: Value) -> Self {
         let mut route = self.bytes::<B>(JSON, BODY_BYTES_MAX);
         let body = route.operation.body.as_mut();
-        body.expect("it was just set")
+        body.expect("`bytes` has set the body")
             .examples
             .push((name, example));
         route
     }
 
-    /// Another body that it takes.
+    /// Adds an example of the body.
     pub(crate) fn or_body(mut self, name: &'static str, example: Value) -> Self {
         let body = self.operation.body.as_mut();
-        body.expect("the first body is said before")
+        body.expect("`body` is called before `or_body`")
             .examples
             .push((name, example));
         self
     }
 
-    /// The body may be larger than others.
+    /// Sets the largest size of the body.
     pub(crate) fn of_bytes(mut self, bytes_max: usize) -> Self {
         let body = self.operation.body.as_mut();
-        body.expect("the body is said before").bytes_max = bytes_max;
+        body.expect("`body` is called before `of_bytes`").bytes_max = bytes_max;
         self
     }
 
-    /// The body may be missing.
+    /// Makes the body optional.
     pub(crate) fn or_no_body(mut self) -> Self {
         let body = self.operation.body.as_mut();
-        body.expect("the body is said before").required = false;
+        body.expect("`body` is called before `or_no_body`").required = false;
         self
     }
 
-    /// It takes a body of some media type and size.
+    /// Declares a body with a media type and a largest size.
     pub(crate) fn bytes<B: JsonSchema>(mut self, media: &'static str, bytes_max: usize) -> Self {
         let examples = self.operation.body.take().map(|body| body.examples);
         self.operation.body = Some(RequestBody {
@@ -236,7 +243,7 @@ impl Route {
         self
     }
 
-    /// It takes an idempotency key: what it answers is kept under that, and repeated.
+    /// Requires an idempotency key: the response is stored under it and repeated.
     pub(crate) fn keyed(mut self) -> Self {
         self.operation.keyed = true;
         self.repeats()
@@ -244,7 +251,7 @@ impl Route {
             .error(StatusCode::UNPROCESSABLE_ENTITY, &KEY_REUSED)
     }
 
-    /// It takes an idempotency key where the body asks for something that is kept under one.
+    /// Accepts an idempotency key, which only some bodies require.
     pub(crate) fn keyed_if(self, description: &'static str) -> Self {
         self.header::<IdempotencyHeader>(KEY, description)
             .repeats()
@@ -252,13 +259,13 @@ impl Route {
             .error(StatusCode::UNPROCESSABLE_ENTITY, &KEY_REUSED)
     }
 
-    /// It may answer what was answered before.
+    /// Declares that responses may be marked as repeated ones.
     pub(crate) fn repeats(mut self) -> Self {
         self.operation.repeats = true;
         self
     }
 
-    /// It answers so.
+    /// Declares a JSON response.
     pub(crate) fn answers<A: JsonSchema>(
         self,
         status: StatusCode,
@@ -267,14 +274,14 @@ impl Route {
         self.answers_as::<A>(status, JSON, description)
     }
 
-    /// It answers so, in some media type.
+    /// Declares a response with a media type.
     pub(crate) fn answers_as<A: JsonSchema>(
         mut self,
         status: StatusCode,
         media: &'static str,
         description: &'static str,
     ) -> Self {
-        self.operation.answers.push(Answers {
+        self.operation.answers.push(Response {
             status,
             description,
             media,
@@ -284,7 +291,7 @@ impl Route {
         self
     }
 
-    /// What the answer that was said last looks like.
+    /// Adds an example to the response that was declared last.
     pub(crate) fn example(mut self, example: Value) -> Self {
         if let Some(answer) = self.operation.answers.last_mut() {
             answer.example = Some(example);
@@ -292,24 +299,24 @@ impl Route {
         self
     }
 
-    /// It may say no, with one of these codes.
+    /// Declares problems with a status and one of these codes.
     pub(crate) fn error(mut self, status: StatusCode, codes: &'static [&'static str]) -> Self {
         self.operation.problems.push((status, codes));
         self
     }
 
-    /// It waits for the writer, which may have no room or not know whether it wrote.
+    /// Declares the problems of a route that waits for the writer.
     pub(crate) fn writes(self) -> Self {
         self.error(StatusCode::SERVICE_UNAVAILABLE, &NOT_WRITTEN)
     }
 
-    /// It reads the file.
+    /// Declares the problems of a route that reads the database file.
     pub(crate) fn reads_the_file(self) -> Self {
         self.error(StatusCode::SERVICE_UNAVAILABLE, &UNREADABLE)
     }
 }
 
-/// The header of an idempotency key.
+/// The name of the header with the idempotency key (draft-ietf-httpapi-idempotency-key-header).
 pub(crate) const KEY: &str = "Idempotency-Key";
 
 const KEY_UNREADABLE: [&str; 2] = ["idempotency_key_missing", "idempotency_key_malformed"];
@@ -317,7 +324,7 @@ const KEY_REUSED: [&str; 1] = ["idempotency_key_reused"];
 const NOT_WRITTEN: [&str; 3] = ["overloaded", "outcome_unknown", "unavailable"];
 const UNREADABLE: [&str; 1] = ["unavailable"];
 
-/// All routes of these resources. Where a route takes a body, its bytes are admitted first.
+/// Builds the router of these resources. The bytes of a body are admitted before its handler runs.
 pub(crate) fn router(resources: Vec<Resource>, bodies: &Arc<BodyLimiter>) -> Router<Api> {
     let routes = resources.into_iter().flat_map(|resource| resource.routes);
     routes.fold(Router::new(), |router, route| {

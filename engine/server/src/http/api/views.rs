@@ -1,11 +1,14 @@
-//! What answers look like. Nothing below this room is shaped for the wire.
+//! Response bodies of the API. Types of other modules are converted here before they are
+//! serialised.
 //!
-//! The same types are written and described, so that the API's description is what is sent.
+//! The description of the API is generated from these types.
 
+mod events;
 mod holds;
 mod keys;
 mod needs;
 mod plugins;
+mod problems;
 mod quotas;
 mod seeds;
 mod switched_off;
@@ -23,12 +26,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::schemas;
+pub(crate) use events::{EventView, delivered_event, event};
 pub(crate) use holds::{HoldLeftView, HoldStatus, HoldTerms, HoldView, hold, past_hold};
 pub(crate) use keys::{KeyView, WithSecret, key};
 pub(crate) use needs::{NeedView, needs};
 pub(crate) use plugins::{
-    ComponentView, DescribedView, PluginView, RemovedPluginView, component, newer_version, plugin,
+    ComponentView, PluginDetailsView, PluginView, RemovedPluginView, component, newer_version,
+    plugin,
 };
+pub(crate) use problems::{PROBLEM, ProblemBody};
 pub(crate) use quotas::{QuotasView, quotas};
 pub(crate) use seeds::{
     ActiveSeedView, ClientSeedView, OriginView, SeedView, active_seed, client_seed, origin, seed,
@@ -37,22 +43,23 @@ pub(crate) use webhooks::{
     DeliveryView, RemovedWebhookView, WebhookReadView, WebhookView, delivery, webhook,
 };
 
-/// A view as the JSON that it is. Views have text for keys and no floats, so this does not fail.
+/// Serialises a response body to a JSON value. Response bodies have strings as keys and no floats,
+/// so serialisation does not fail.
 pub(crate) fn to_json(view: impl Serialize) -> Value {
     serde_json::to_value(view).unwrap_or_default()
 }
 
-/// What a PUT has made, or left as it was.
+/// The result of a PUT.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Put{T}")]
 pub(crate) struct Put<T> {
     #[serde(flatten)]
     pub(crate) view: T,
-    /// Whether this request changed anything.
+    /// True if this request changed something.
     pub(crate) changed: bool,
 }
 
-/// One community's books, as they are opened.
+/// An economy: the books of one community.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Economy")]
 pub(crate) struct OpenedView<'a> {
@@ -64,15 +71,15 @@ pub(crate) struct OpenedView<'a> {
     pub(crate) opened_at: Timestamp,
 }
 
-/// One community's books.
+/// An economy: the books of one community, with its newest record.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Economy")]
 pub(crate) struct EconomyView<'a> {
     #[serde(flatten)]
     opened: OpenedView<'a>,
-    /// How many records it has.
+    /// The number of records in the journal.
     seq: u64,
-    /// The hash of the newest record, which covers all before it.
+    /// The hash of the newest record. It covers all earlier records.
     #[schemars(with = "schemas::Digest")]
     head: Digest,
 }
@@ -93,7 +100,7 @@ pub(crate) fn economy<'a>(id: &'a EconomyId, books: &Books) -> EconomyView<'a> {
     }
 }
 
-/// What amounts count.
+/// An asset: a currency or an item.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Asset")]
 pub(crate) struct AssetView<'a> {
@@ -101,20 +108,20 @@ pub(crate) struct AssetView<'a> {
     id: &'a AssetId,
     #[schemars(with = "schemas::AssetKind")]
     kind: AssetKind,
-    /// The name that people read.
+    /// The name for people.
     name: &'a str,
-    /// A sign before or after amounts.
+    /// A symbol to display before or after amounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     symbol: Option<&'a str>,
-    /// How many decimals a display puts into an amount: 250 with 2 decimals reads 2.50.
+    /// The number of decimals in displayed amounts: 250 with 2 decimals is displayed as 2.50.
     #[schemars(range(min = 0, max = 15))]
     decimals: u8,
-    /// The most that may be in circulation; 2^53 − 1 where absent.
+    /// The greatest amount in circulation; 2^53 − 1 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Limit")]
     max_supply: Option<Limit>,
-    /// How much of it is in circulation.
+    /// The amount in circulation.
     #[schemars(with = "schemas::Units")]
     supply: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,18 +142,18 @@ pub(crate) fn asset<'a>(id: &'a AssetId, asset: &'a Asset, books: &Books) -> Ass
     }
 }
 
-/// A day of an asset's circulation.
+/// The amounts of an asset that were issued and burned in one UTC day.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Flow")]
 pub(crate) struct FlowView<'a> {
     #[schemars(with = "schemas::Timestamp")]
     day_starts_at: Timestamp,
-    /// The plugin by which it came and went; null for what keys issued and burned.
+    /// The plugin that issued and burned; null for requests of API keys.
     #[schemars(with = "Option<schemas::PluginName>")]
     plugin: Option<&'a PluginName>,
-    /// How much came into circulation.
+    /// The amount that was issued.
     issued: u64,
-    /// How much left it.
+    /// The amount that was burned.
     burned: u64,
 }
 
@@ -159,22 +166,22 @@ pub(crate) fn flow(day: Day, plugin: Option<&PluginName>, flow: Flow) -> FlowVie
     }
 }
 
-/// What an account has of one asset.
+/// The balance of an account in one asset.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Balance")]
 struct BalanceView {
-    /// The sum of all that moved. Below zero only on issuers and within a credit limit.
+    /// The sum of all movements. Negative only on issuers and within a credit limit.
     #[schemars(with = "schemas::Units")]
     posted: i64,
-    /// What holds have reserved of it.
+    /// The amount that open holds reserve.
     #[schemars(with = "schemas::Limit")]
     held: Limit,
-    /// `posted` − `held`.
+    /// `posted` − `held`. The credit limit is not included.
     #[schemars(with = "schemas::Units")]
     available: i64,
 }
 
-/// Holds balances, one for each asset.
+/// An account and its balances in all assets.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Account")]
 pub(crate) struct AccountView<'a> {
@@ -182,18 +189,18 @@ pub(crate) struct AccountView<'a> {
     id: &'a AccountId,
     #[schemars(with = "schemas::AccountStatus")]
     status: AccountStatus,
-    /// The most that balances may be below zero, by asset; 0 where an asset is absent.
+    /// The amount by which a balance may be below zero, by asset; 0 for assets that are absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "schemas::Limits")]
     credit_limit: BTreeMap<&'a AssetId, Amount>,
-    /// The most that balances may be, by asset; 2^53 − 1 where an asset is absent.
+    /// The greatest balance, by asset; 2^53 − 1 for assets that are absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "schemas::Limits")]
     ceiling: BTreeMap<&'a AssetId, Limit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Document")]
     metadata: Option<&'a Document>,
-    /// By asset.
+    /// The balances, by asset.
     #[schemars(with = "BTreeMap<String, BalanceView>")]
     balances: BTreeMap<&'a AssetId, BalanceView>,
 }
@@ -224,13 +231,13 @@ pub(crate) fn account<'a>(id: &'a AccountId, account: &'a Account) -> AccountVie
     }
 }
 
-/// What moved in one transfer, and what every account touched has posted after it.
+/// The movements of one transfer, and the balances of all affected accounts after it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Movements")]
 pub(crate) struct MovementsView<'a> {
     #[schemars(with = "Vec<schemas::Posting>")]
     postings: Vec<&'a Posting>,
-    /// What is posted after it, by account and asset.
+    /// The posted balances after the transfer, by account and asset.
     #[schemars(with = "BTreeMap<String, BTreeMap<String, schemas::Units>>")]
     balances: BTreeMap<&'a AccountId, BTreeMap<&'a AssetId, i64>>,
 }

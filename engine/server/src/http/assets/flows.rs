@@ -1,4 +1,4 @@
-//! Faucets and sinks: what came into circulation of an asset and what left it, by day and plugin.
+//! The route that lists the issued and burned amounts of an asset, by day and plugin.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::no_asset;
 use crate::http::api::route::Route;
 use crate::http::api::views::FlowView;
 use crate::http::api::{schemas, views};
@@ -18,19 +17,20 @@ use crate::http::problem::Problem;
 use crate::http::{Api, extract};
 use crate::service::error::ServiceError;
 
-/// Days that a request is about, if it does not say.
+/// The default number of days in the response.
 const DAYS: u64 = 30;
 
 pub(super) fn route() -> Route {
     Route::get("/v1/economies/{economy}/assets/{asset}/flows", flows_of)
         .operation(
             "list_flows",
-            "What came into circulation and what left it",
-            "By day (UTC) and by plugin; days on which nothing did are left out.",
+            "List issued and burned amounts",
+            "Returns the amounts of an asset that were issued and burned, by UTC day and by \
+             plugin. Days without issue or burn are left out.",
         )
         .needs(Scope::Read)
         .query::<FlowsQuery>()
-        .answers::<Circulation<'static>>(StatusCode::OK, "The flows.")
+        .answers::<Circulation<'static>>(StatusCode::OK, "The amounts, by day and plugin.")
         .example(json!({
             "asset": "coin", "supply": 200,
             "flows": [{
@@ -40,11 +40,11 @@ pub(super) fn route() -> Route {
         .error(StatusCode::NOT_FOUND, &["asset_not_found"])
 }
 
-/// How many days are asked for.
+/// The query of a list of issued and burned amounts.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FlowsQuery {
-    /// How many days back, today among them.
+    /// The number of days up to and including today.
     #[serde(default = "days")]
     #[schemars(range(min = 1, max = 366))]
     days: u64,
@@ -54,12 +54,12 @@ fn days() -> u64 {
     DAYS
 }
 
-/// What came into circulation and what left it.
+/// The circulation of an asset: its supply, and the issued and burned amounts by day and plugin.
 #[derive(Serialize, JsonSchema)]
 struct Circulation<'a> {
     #[schemars(with = "schemas::AssetName")]
     asset: &'a AssetId,
-    /// How much of it is in circulation.
+    /// The amount in circulation.
     #[schemars(with = "schemas::Units")]
     supply: i64,
     flows: Vec<FlowView<'a>>,
@@ -76,13 +76,13 @@ async fn flows_of(
     caller.require(Scope::Read, &economy)?;
     let id: AssetId = extract::name("asset", &asset)?;
     if !(1..=FLOW_DAYS_MAX).contains(&days) {
-        let detail = format!("1 to {FLOW_DAYS_MAX} days are asked for");
+        let detail = format!("must be between 1 and {FLOW_DAYS_MAX}");
         return Err(extract::wrong_query("days", &detail));
     }
     let state = api.service.state();
     let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     if books.asset(&id).is_none() {
-        return Err(no_asset(&id));
+        return Err(Problem::no_asset(&id));
     }
     let from = Day::of(api.service.now()).before(days - 1);
     let flows = books

@@ -1,4 +1,4 @@
-//! The route of batches, described.
+//! The description of the route of batches.
 
 use axum::http::StatusCode;
 use bursar_ledger::Scope;
@@ -7,19 +7,21 @@ use serde_json::json;
 
 use super::{BATCH_BYTES_MAX, BatchBody, transfer};
 use crate::http::api::route::{JSON, Route};
+use crate::http::api::views::ProblemBody;
 use crate::http::extract::Preview;
-use crate::http::problem::ProblemBody;
+use crate::http::money::REJECTIONS;
 use crate::http::render::{BatchPreview, BatchView, TransferPreview, TransferView};
-use crate::http::transfers::REFUSALS;
 
 pub(in crate::http) fn route() -> Route {
     Route::post("/v1/economies/{economy}/transfers/batch", transfer)
         .operation(
             "create_transfer_batch",
-            "Many transfers in one request",
-            "`independent`: each has its own idempotency key, its own fate and its own answer, and \
-             may be repeated singly. `atomic`: all of them happen or none, under the key in the \
-             header, and a refusal names the `index`. They are decided in this order.",
+            "Create a batch of transfers",
+            "Submits up to 8,192 transfers, which are decided in this order. In the mode \
+             `independent` each transfer has its own idempotency key and its own result, and may \
+             be repeated alone or in another batch. In the mode `atomic` all transfers are \
+             committed or none, under the key in the header; a rejection names the `index` of the \
+             transfer that caused it.",
         )
         .needs(Scope::Transfer)
         .query::<Preview>()
@@ -46,17 +48,21 @@ pub(in crate::http) fn route() -> Route {
             ]}),
         )
         .bytes::<BatchBody>(JSON, BATCH_BYTES_MAX)
-        .keyed_if("One for an atomic batch, as elsewhere. An independent one does not look at it.")
-        .answers::<BatchView<'static>>(StatusCode::CREATED, "An atomic batch: what has moved.")
+        .keyed_if(
+            "Required for an atomic batch. Ignored for an independent batch, whose transfers \
+                   have their own keys.",
+        )
+        .answers::<BatchView<'static>>(StatusCode::CREATED, "The atomic batch was committed.")
         .answers::<BatchAnswer>(
             StatusCode::OK,
-            "An independent batch: one answer for each, in the same order. Or a preview.",
+            "The results of an independent batch, in the order of its transfers; or the result of \
+             a preview.",
         )
-        .error(StatusCode::UNPROCESSABLE_ENTITY, REFUSALS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, REJECTIONS)
         .writes()
 }
 
-/// What is answered that is not kept under one key.
+/// A response that is not stored under a single key.
 #[derive(JsonSchema)]
 #[schemars(rename = "BatchAnswer", untagged)]
 enum BatchAnswer {
@@ -64,29 +70,29 @@ enum BatchAnswer {
     _Preview(BatchPreview),
 }
 
-/// The answers to a batch. (They are put together from the bytes that are kept, see `respond`.)
+/// The results of a batch. `respond` assembles them from the stored bytes.
 #[derive(JsonSchema)]
 struct BatchResults {
     #[serde(rename = "results")]
     _results: Vec<BatchResult>,
 }
 
-/// The answer to one transfer of a batch.
+/// The result of one transfer of a batch.
 #[derive(JsonSchema)]
 struct BatchResult {
-    /// The status that it would have had alone.
+    /// The status of the response that the transfer would get if it were sent alone.
     #[serde(rename = "status")]
     #[schemars(range(min = 200, max = 599))]
     _status: u16,
-    /// The body that it would have had alone.
+    /// The body of the response that the transfer would get if it were sent alone.
     #[serde(rename = "body")]
     _body: BatchResultBody,
-    /// Whether this answer was given before.
+    /// True if this result repeats an earlier response.
     #[serde(rename = "replayed")]
     _replayed: bool,
 }
 
-/// What has moved or would have, or a problem.
+/// The movements, a preview of them, or a problem.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum BatchResultBody {

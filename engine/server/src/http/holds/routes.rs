@@ -1,4 +1,4 @@
-//! The routes of holds, described.
+//! The descriptions of the routes of holds.
 
 use axum::http::StatusCode;
 use bursar_ledger::Scope;
@@ -9,20 +9,14 @@ use super::{capture, list, place, read, release};
 use crate::http::api::route::{Resource, Route};
 use crate::http::api::views::HoldView;
 use crate::http::extract::Preview;
+use crate::http::money::{HOLD_CONFLICTS, REJECTIONS, moves_money};
 use crate::http::render::{CaptureView, EndPreview, HoldPreview, PlacedView, ReleaseAnswer};
-use crate::http::transfers::{self, moves_money};
-
-/// What the ledger may refuse of a hold, beside what it may refuse of a transfer.
-pub(in crate::http) const REFUSALS: &[&str] = &["hold_exceeded"];
-
-/// What may contradict how a hold stands.
-pub(in crate::http) const CONFLICTS: &[&str] = &["hold_closed"];
 
 pub(in crate::http) fn routes() -> Resource {
     Resource {
         name: "holds",
         about: "A hold reserves an amount on one account for another, until it is captured, \
-                released, or its time is over.",
+                released, or expires.",
         routes: vec![
             place_route(),
             list_route(),
@@ -47,9 +41,10 @@ fn place_route() -> Route {
     let route = Route::post("/v1/economies/{economy}/holds", place)
         .operation(
             "place_hold",
-            "Reserve an amount",
-            "It stays on the account and cannot be spent, until it is captured, released, or its \
-             time is over; then `on_expiry` says what becomes of it.",
+            "Place a hold",
+            "Reserves an amount: it stays on the account but cannot be spent until the hold is \
+             captured, released, or expires after `expires_in_s` seconds. `on_expiry` decides if \
+             the remaining amount is then released (the default) or captured.",
         )
         .needs(Scope::Transfer)
         .body::<HoldBody>(
@@ -66,7 +61,7 @@ fn place_route() -> Route {
                 "expires_in_s": 60, "on_expiry": "capture", "memo": "a bet",
             }),
         )
-        .answers::<PlacedView<'static>>(StatusCode::CREATED, "The hold.");
+        .answers::<PlacedView<'static>>(StatusCode::CREATED, "The hold was placed.");
     moves_money::<HoldPreview>(route)
 }
 
@@ -75,22 +70,18 @@ fn list_route() -> Route {
         .operation(
             "list_holds",
             "List open holds",
-            "The oldest first. The account is said with the first page; `next_cursor` has it in \
-             it, and `null` ends.",
+            "Returns the open holds, oldest first. To read the next page, send `next_cursor` as \
+             `cursor`, without `account`.",
         )
         .needs(Scope::Read)
         .query::<HoldsQuery>()
-        .answers::<HoldList<'static>>(StatusCode::OK, "A page.")
+        .answers::<HoldList<'static>>(StatusCode::OK, "A page of open holds.")
         .example(json!({ "holds": [example()], "next_cursor": null }))
 }
 
 fn read_route() -> Route {
     Route::get("/v1/economies/{economy}/holds/{hold}", read)
-        .operation(
-            "get_hold",
-            "Read a hold",
-            "The hold, also when it has ended.",
-        )
+        .operation("get_hold", "Get a hold", "Returns a hold, open or ended.")
         .needs(Scope::Read)
         .answers::<HoldView<'static>>(StatusCode::OK, "The hold.")
         .example(example())
@@ -102,16 +93,16 @@ fn capture_route() -> Route {
     let route = Route::post("/v1/economies/{economy}/holds/{hold}/capture", capture)
         .operation(
             "capture_hold",
-            "Capture a hold, or a part of it",
-            "It moves where it was meant to go, as a transfer; what is left stays reserved. Without \
-             `amount`, all of it.",
+            "Capture a hold",
+            "Moves the held amount, or the part given by `amount`, to the hold's destination as a \
+             transfer. The rest stays reserved.",
         )
         .needs(Scope::Transfer)
         .body::<CaptureBody>("all_of_it", json!({}))
         .or_body("a_part", json!({ "amount": 5 }))
-        .answers::<CaptureView<'static>>(StatusCode::CREATED, "What has moved.")
+        .answers::<CaptureView<'static>>(StatusCode::CREATED, "The amount was captured.")
         .error(StatusCode::NOT_FOUND, &["hold_not_found"])
-        .error(StatusCode::CONFLICT, CONFLICTS)
+        .error(StatusCode::CONFLICT, HOLD_CONFLICTS)
         .error(StatusCode::UNPROCESSABLE_ENTITY, &["hold_exceeded"]);
     moves_money::<EndPreview>(route)
 }
@@ -121,15 +112,19 @@ fn release_route() -> Route {
         .operation(
             "release_hold",
             "Release a hold",
-            "What is left of it can be spent again.",
+            "Ends the hold. The remaining amount can be spent again.",
         )
         .needs(Scope::Transfer)
         .query::<Preview>()
         .body::<ReleaseBody>("all_of_it", json!({}))
         .keyed()
-        .answers::<ReleaseAnswer>(StatusCode::OK, "How it ended, or would end.")
+        .answers::<ReleaseAnswer>(
+            StatusCode::OK,
+            "The hold was released, or the result of a \
+                                                   preview.",
+        )
         .error(StatusCode::NOT_FOUND, &["hold_not_found"])
-        .error(StatusCode::CONFLICT, CONFLICTS)
-        .error(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
+        .error(StatusCode::CONFLICT, HOLD_CONFLICTS)
+        .error(StatusCode::UNPROCESSABLE_ENTITY, REJECTIONS)
         .writes()
 }

@@ -1,4 +1,4 @@
-//! In what two installations of a plugin differ: one entry for each place, as a JSON pointer.
+//! Comparison of two installations of a plugin: one change for each place that differs.
 
 use std::collections::BTreeSet;
 
@@ -9,30 +9,33 @@ use serde_json::{Map, Value, json};
 
 use crate::http::api::views;
 
-/// Entries for one member of an installation; with more it is told as a whole.
+/// The greatest number of changes inside of one member of an installation. Beyond it the member is
+/// reported as one change.
 const CHANGES_MAX: usize = 256;
 
-/// Bytes of a pointer; what lies deeper is told as a whole.
+/// The greatest length of a pointer, in bytes. A difference at a deeper place is reported as a
+/// change of its parent.
 const POINTER_BYTES_MAX: usize = 256;
 
-/// Something that changed.
+/// A changed setting.
 #[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SettingChange")]
 pub(in crate::http) struct ChangeView {
-    /// Its place in the plugin, as a JSON pointer. In a list that has become longer or shorter, what went
-    /// has the place that it had, and all else the place that it has.
+    /// The place of the setting, as a JSON pointer (RFC 6901). In a list whose length changed, a
+    /// removed element has its previous index and every other element its present one.
     pointer: String,
-    /// As it was; absent if it was not there.
+    /// The previous value; absent if there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Value")]
     from: Option<Value>,
-    /// As it is; absent if it is there no more.
+    /// The present value; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Value")]
     to: Option<Value>,
 }
 
-/// What an operator sets of an installation. When a schedule is due next is no setting.
+/// Returns the settings of an installation that an operator controls. The next due time of a
+/// schedule is not one of them.
 pub(in crate::http) fn settings(installation: &Installation, enabled: bool) -> Value {
     let schedules = installation.schedules.iter().map(|(name, schedule)| {
         let times = schedule.rule.times;
@@ -49,7 +52,7 @@ pub(in crate::http) fn settings(installation: &Installation, enabled: bool) -> V
     })
 }
 
-/// In what two settings differ, member by member. Before a plugin was installed there are none.
+/// Compares two versions of the settings. A plugin that was not installed has no settings.
 pub(in crate::http) fn changes(from: Option<&Value>, to: Option<&Value>) -> Vec<ChangeView> {
     let none = Map::new();
     let members = |settings: Option<&'_ Value>| settings.and_then(Value::as_object).cloned();
@@ -59,7 +62,8 @@ pub(in crate::http) fn changes(from: Option<&Value>, to: Option<&Value>) -> Vec<
     let mut found = Vec::new();
     for name in names {
         let pointer = pointer_segment(name);
-        let (from, to) = (from.get(name), to.get(name));
+        let from = from.get(name);
+        let to = to.get(name);
         let mut inside = Vec::new();
         compare(&pointer, from, to, &mut inside);
         if inside.len() > CHANGES_MAX {
@@ -78,7 +82,7 @@ fn whole(pointer: &str, from: Option<&Value>, to: Option<&Value>) -> ChangeView 
     }
 }
 
-/// Goes on into what is a list or an object on both sides, until one entry more was found than is told.
+/// Compares lists and objects recursively, until more than `CHANGES_MAX` changes are found.
 fn compare(pointer: &str, from: Option<&Value>, to: Option<&Value>, found: &mut Vec<ChangeView>) {
     if from == to || found.len() > CHANGES_MAX {
         return;
@@ -89,7 +93,8 @@ fn compare(pointer: &str, from: Option<&Value>, to: Option<&Value>, found: &mut 
             let names: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
             names.into_iter().all(|name| {
                 let segment = pointer_segment(name);
-                let (from, to) = (from.get(name), to.get(name));
+                let from = from.get(name);
+                let to = to.get(name);
                 compare_part(pointer, &segment, from, to, found)
             })
         }
@@ -104,7 +109,7 @@ fn compare(pointer: &str, from: Option<&Value>, to: Option<&Value>, found: &mut 
     }
 }
 
-/// Compares a part; false if its pointer would be too long.
+/// Compares a member; returns false if its pointer would be too long.
 fn compare_part(
     pointer: &str,
     segment: &str,
@@ -122,7 +127,7 @@ fn compare_part(
     true
 }
 
-/// What two lists have in common at their ends stays out of it; the rest is compared in order.
+/// Compares two lists in order, without their common beginning and end.
 fn compare_lists(pointer: &str, from: &[Value], to: &[Value], found: &mut Vec<ChangeView>) -> bool {
     let same = |(a, b): &(&Value, &Value)| a == b;
     let head = from.iter().zip(to).take_while(same).count();
@@ -130,7 +135,8 @@ fn compare_lists(pointer: &str, from: &[Value], to: &[Value], found: &mut Vec<Ch
     let tails = from.iter().rev().zip(to.iter().rev()).take(most);
     let tail = tails.take_while(same).count();
     let middle = |list: usize| head..list.saturating_sub(tail);
-    let (old, new) = (middle(from.len()), middle(to.len()));
+    let old = middle(from.len());
+    let new = middle(to.len());
     (head..old.end.max(new.end)).all(|index| {
         let from = from.get(index).filter(|_| old.contains(&index));
         let to = to.get(index).filter(|_| new.contains(&index));
@@ -145,61 +151,61 @@ mod tests {
 
     use super::*;
 
-    fn told(from: &Value, to: &Value) -> Value {
+    fn reported(from: &Value, to: &Value) -> Value {
         views::to_json(changes(Some(from), Some(to)))
     }
 
     #[test]
-    fn a_price_that_changes_is_told_with_its_place() {
+    fn a_changed_price_is_reported_with_its_place() {
         let shop = |price: u64| json!({"config": {"items": [{"item": "bow", "price": price}]}});
         assert_eq!(
-            told(&shop(50), &shop(60)),
+            reported(&shop(50), &shop(60)),
             json!([{"pointer": "/config/items/0/price", "from": 50, "to": 60}])
         );
     }
 
     #[test]
-    fn an_entry_that_comes_or_goes_leaves_its_neighbours_out() {
+    fn an_added_or_removed_entry_leaves_its_neighbours_out() {
         let items = |names: &[&str]| json!({ "config": names });
         assert_eq!(
-            told(&items(&["a", "c"]), &items(&["a", "b", "c"])),
+            reported(&items(&["a", "c"]), &items(&["a", "b", "c"])),
             json!([{"pointer": "/config/1", "to": "b"}])
         );
         assert_eq!(
-            told(&items(&["a", "b", "b", "c"]), &items(&["a", "b", "c"])),
+            reported(&items(&["a", "b", "b", "c"]), &items(&["a", "b", "c"])),
             json!([{"pointer": "/config/2", "from": "b"}])
         );
-        assert_eq!(told(&items(&["a"]), &items(&["a"])), json!([]));
+        assert_eq!(reported(&items(&["a"]), &items(&["a"])), json!([]));
     }
 
     #[test]
-    fn what_is_null_is_told_from_what_is_absent() {
+    fn null_differs_from_absent() {
         assert_eq!(
-            told(&json!({"config": {"role": null}}), &json!({"config": {}})),
+            reported(&json!({"config": {"role": null}}), &json!({"config": {}})),
             json!([{"pointer": "/config/role", "from": null}])
         );
     }
 
     #[test]
-    fn so_many_changes_are_told_one_by_one() {
+    fn changes_are_listed_up_to_their_limit() {
         let list = |entries: usize, value: u64| json!({ "config": vec![value; entries] });
         let most = CHANGES_MAX;
         assert_eq!(
-            told(&list(most, 1), &list(most, 2))
+            reported(&list(most, 1), &list(most, 2))
                 .as_array()
                 .unwrap()
                 .len(),
             most
         );
-        let beyond = told(&list(most + 1, 1), &list(most + 1, 2));
+        let beyond = reported(&list(most + 1, 1), &list(most + 1, 2));
         assert_eq!(beyond.as_array().unwrap().len(), 1);
         assert_eq!(beyond[0]["pointer"], "/config");
     }
 
     #[test]
-    fn pointers_end_at_their_bytes() {
+    fn pointers_are_bounded() {
         let named = |bytes: usize, value: u64| json!({"config": {"a".repeat(bytes - "/config/".len()): value}});
-        let at = |bytes| told(&named(bytes, 1), &named(bytes, 2))[0]["pointer"].clone();
+        let at = |bytes| reported(&named(bytes, 1), &named(bytes, 2))[0]["pointer"].clone();
         assert_eq!(
             at(POINTER_BYTES_MAX).as_str().unwrap().len(),
             POINTER_BYTES_MAX
@@ -207,7 +213,7 @@ mod tests {
         assert_eq!(at(POINTER_BYTES_MAX + 1), "/config");
     }
 
-    /// A document with few names and values, so that two of them have much in common.
+    /// Generates documents with few names and values, so that two of them have much in common.
     fn document() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
@@ -226,17 +232,19 @@ mod tests {
     }
 
     proptest! {
-        /// There is a change where there is a difference, and what it says of both sides is so.
+        /// Changes are reported exactly for differing documents, and their values are those of the
+        /// documents.
         #[test]
-        fn changes_say_where_two_documents_differ(from in document(), to in document()) {
-            let (from, to) = (json!({ "config": from }), json!({ "config": to }));
+        fn changes_are_reported_where_documents_differ(from in document(), to in document()) {
+            let from = json!({ "config": from });
+            let to = json!({ "config": to });
             let found = changes(Some(&from), Some(&to));
             prop_assert_eq!(found.is_empty(), from == to);
             for change in &found {
                 prop_assert!(change.from != change.to);
-                for (said, document) in [(&change.from, &from), (&change.to, &to)] {
-                    if let Some(said) = said {
-                        prop_assert_eq!(Some(said), document.pointer(&change.pointer));
+                for (value, document) in [(&change.from, &from), (&change.to, &to)] {
+                    if let Some(value) = value {
+                        prop_assert_eq!(Some(value), document.pointer(&change.pointer));
                     }
                 }
             }

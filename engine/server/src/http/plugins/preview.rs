@@ -1,4 +1,5 @@
-//! A PUT of a plugin that is only tried: what it would change, and what is wrong with it.
+//! Previews of a PUT of a plugin: the changes that it would make, and the errors in its
+//! configuration.
 
 use axum::response::Response;
 use bursar_host::ConfigurationFinding;
@@ -7,32 +8,33 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Prepared;
 use super::changes::{ChangeView, changes, settings};
-use crate::http::Api;
+use super::prepare::PutPlan;
 use crate::http::api::views::{NeedView, PluginView, Put};
 use crate::http::api::{schemas, views};
 use crate::http::problem::Problem;
+use crate::http::{Api, extract};
 use crate::service::error::ServiceError;
 
-/// What a PUT would come to.
+/// The result that a PUT of a plugin would have.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PluginPreview")]
 pub(super) struct PluginPreview<'a> {
     #[schemars(extend("const" = true))]
     preview: bool,
-    /// Whether it would change anything.
+    /// True if the PUT would change something.
     changed: bool,
-    /// In what the plugin would differ from how it is.
+    /// The settings that would change.
     changes: Vec<ChangeView>,
-    /// All that is wrong with the configuration. With any of it the PUT is refused.
+    /// The errors in the configuration. A PUT with any of them is rejected.
     #[schemars(with = "Vec<schemas::ConfigurationFinding>")]
     findings: &'a [ConfigurationFinding],
-    /// Balances that it would need, and what is there now; empty where anything was found.
+    /// The balances that the plugin would need, compared with the present balances; empty if the
+    /// configuration has errors.
     needs: Vec<NeedView<'a>>,
 }
 
-/// A PUT that was done, or tried.
+/// The result of a PUT of a plugin, or of its preview.
 #[derive(JsonSchema)]
 #[schemars(rename = "PluginPutAnswer", untagged)]
 pub(super) enum PutAnswer {
@@ -40,17 +42,17 @@ pub(super) enum PutAnswer {
     _Preview(PluginPreview<'static>),
 }
 
-/// Tries a PUT on the newest books. Nothing of it is recorded.
+/// Previews a PUT with the newest books. Nothing is recorded.
 pub(super) async fn preview(
     api: &Api,
     economy: EconomyId,
     plugin: PluginName,
-    prepared: Prepared,
+    plan: PutPlan,
 ) -> Result<Response, Problem> {
-    let Prepared {
+    let PutPlan {
         mut patch,
         unchecked,
-    } = prepared;
+    } = plan;
     let mut findings = Vec::new();
     if let Some((loaded, config)) = unchecked {
         let checked = (api.service).check_configuration(&economy, &plugin, loaded, config);
@@ -67,26 +69,29 @@ pub(super) async fn preview(
         patch: Box::new(patch),
     };
     let service = api.service.clone();
-    let tried = move || {
+    let attempt = move || {
         let (verdict, after) = service.try_act(&books, &act);
         match verdict {
             Verdict::Applied(_) | Verdict::Unchanged => {
-                Ok(written(&economy, &plugin, &books, &after, &findings))
+                Ok(body(&economy, &plugin, &books, &after, &findings))
             }
-            Verdict::Rejected(no) => Err(Problem::rejected(&no)),
+            Verdict::Rejected(rejection) => Err(Problem::rejected(&rejection)),
             Verdict::RejectedWith(..)
             | Verdict::Declined(_)
             | Verdict::Faulted(_)
             | Verdict::Broken(_)
             | Verdict::Stale
-            | Verdict::NoEconomy => Err(Problem::bug("a PUT does not end like this")),
+            | Verdict::NoEconomy => Err(Problem::internal(
+                "internal error: a PUT of a plugin was \
+                                                      decided like a call",
+            )),
         }
     };
-    let answer = api.service.beside(tried).await??;
-    Ok(super::json_response(answer))
+    let answer = api.service.beside(attempt).await??;
+    Ok(extract::json_text(answer))
 }
 
-fn written(
+fn body(
     economy: &EconomyId,
     name: &PluginName,
     before: &Books,

@@ -1,4 +1,4 @@
-//! The revisions of a plugin: who has changed how it is installed, when, and in what.
+//! The route that lists the revisions of a plugin: the changes to its installation.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ use crate::http::problem::Problem;
 use crate::http::{Api, extract};
 use crate::service::error::ServiceError;
 
-/// Revisions in a page where nothing is said.
+/// The default number of revisions in a page.
 const PAGE: usize = 10;
 
-/// Revisions in a page at most: each may tell a configuration twice.
+/// The greatest number of revisions in a page: each may contain a configuration twice.
 const PAGE_MAX: usize = 20;
 
 pub(super) fn route() -> Route {
@@ -34,25 +34,26 @@ pub(super) fn route() -> Route {
     .operation(
         "list_plugin_revisions",
         "List revisions of a plugin",
-        "The newest first: each change of its component, grants, configuration, switch, schedules, and of \
-         whether it follows newer versions. The last 100 are there, of this installation; the events have \
-         all.",
+        "Returns the changes to the plugin's component, grants, configuration, schedules, \
+         `enabled` and `follow`, newest first. The last 100 revisions since its installation are \
+         available here; the events contain all of them.",
     )
     .needs(Scope::Read)
     .query::<RevisionsQuery>()
-    .answers::<RevisionList>(StatusCode::OK, "A page.")
+    .answers::<RevisionList>(StatusCode::OK, "A page of revisions.")
     .error(StatusCode::NOT_FOUND, &["plugin_not_found"])
     .reads_the_file()
 }
 
-/// Which revisions are asked for.
+/// The query of a list of revisions.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RevisionsQuery {
-    /// Only revisions with a lower number: the last of the page before.
+    /// Returns only revisions with a lower number. For the next page: the number of the last
+    /// revision of this one.
     #[schemars(with = "schemas::Number")]
     before: Option<u64>,
-    /// Revisions in the page; 10 unless said.
+    /// The greatest number of revisions in the page. Default 10.
     #[schemars(with = "usize", range(min = 1, max = 20))]
     limit: Option<usize>,
 }
@@ -63,27 +64,26 @@ struct RevisionList {
     revisions: Vec<RevisionView>,
 }
 
-/// A change of how a plugin is installed.
+/// A change to the installation of a plugin.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PluginRevision")]
 struct RevisionView {
-    /// Its number in the economy's journal.
+    /// The number of the record in the economy's journal.
     #[schemars(with = "schemas::Number")]
     revision: u64,
     #[schemars(with = "schemas::Timestamp")]
     at: Timestamp,
-    /// Who asked: the name of an API key, or `bursar` for the server itself.
+    /// The actor: the name of an API key, or `bursar` for the server itself.
     actor: String,
-    /// How it was asked: `PUT`, `POST` of a rollback or of the call that was one fault too many, `FOLLOW` of
-    /// a newer version, or `SWITCH_OFF`.
+    /// The cause: `PUT`; `POST` for a rollback, or for a call whose fault disabled the plugin;
+    /// `FOLLOW` for an automatic update; or `SWITCH_OFF` if the server disabled the plugin.
     request: String,
-    /// In what the plugin differs from how it was before.
+    /// The settings that changed.
     changes: Vec<ChangeView>,
 }
 
-/// A revision with the record of it, and the records that say how the plugin was installed after and
-/// before it.
-struct Told {
+/// A revision, and the one before it.
+struct RevisionStep {
     revision: Revision,
     before: Option<Revision>,
 }
@@ -100,7 +100,7 @@ async fn revisions(
     let name: PluginName = extract::name("plugin", &plugin)?;
     let limit = query.limit.unwrap_or(PAGE);
     if !(1..=PAGE_MAX).contains(&limit) {
-        let detail = format!("a page has 1 to {PAGE_MAX} revisions");
+        let detail = format!("must be between 1 and {PAGE_MAX}");
         return Err(wrong("limit", &detail));
     }
     let before = query.before;
@@ -110,35 +110,35 @@ async fn revisions(
     let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
     let found = books.plugin(&name);
     let found = found.ok_or_else(|| ServiceError::NoPlugin(name.clone()))?;
-    let told = found.revisions();
-    let told = told.map(|(revision, before)| Told { revision, before });
-    let told = told.filter(|told| before.is_none_or(|before| told.revision.seq < before));
-    let told: Vec<Told> = told.take(limit).collect();
+    let steps = found.revisions();
+    let steps = steps.map(|(revision, before)| RevisionStep { revision, before });
+    let steps = steps.filter(|step| before.is_none_or(|before| step.revision.seq < before));
+    let steps: Vec<RevisionStep> = steps.take(limit).collect();
     let read = api.service.read(move |storage| {
-        let records = records_of(storage, &economy, &name, &told)?;
-        Ok((told, records))
+        let records = records_of(storage, &economy, &name, &steps)?;
+        Ok((steps, records))
     });
-    let (told, records) = read.await?;
-    // Configurations are as large as operators make them.
-    let written = move || {
-        let views = told.iter().filter_map(|told| view(told, &records));
+    let (steps, records) = read.await?;
+    // Configurations can be large, so they are serialised on another thread.
+    let body = move || {
+        let views = steps.iter().filter_map(|step| view(step, &records));
         let revisions = views.collect();
         views::to_json(RevisionList { revisions }).to_string()
     };
-    Ok(super::json_response(api.service.beside(written).await?))
+    Ok(extract::json_text(api.service.beside(body).await?))
 }
 
-/// The records that revisions are told from, by their numbers.
+/// Reads the records that the revisions refer to, by their numbers.
 fn records_of(
     storage: &Storage,
     economy: &EconomyId,
     name: &PluginName,
-    told: &[Told],
+    steps: &[RevisionStep],
 ) -> Result<BTreeMap<u64, RevisionRecord>, StorageError> {
     let mut records = BTreeMap::new();
-    for Told { revision, before } in told {
-        let says = before.map(|before| before.set_by);
-        for seq in [revision.seq, revision.set_by].into_iter().chain(says) {
+    for RevisionStep { revision, before } in steps {
+        let before = before.map(|before| before.set_by);
+        for seq in [revision.seq, revision.set_by].into_iter().chain(before) {
             if records.contains_key(&seq) {
                 continue;
             }
@@ -150,10 +150,10 @@ fn records_of(
     Ok(records)
 }
 
-fn view(told: &Told, records: &BTreeMap<u64, RevisionRecord>) -> Option<RevisionView> {
-    let record = records.get(&told.revision.seq)?;
-    let now = settings_at(told.revision, records);
-    let before = told.before.and_then(|before| settings_at(before, records));
+fn view(step: &RevisionStep, records: &BTreeMap<u64, RevisionRecord>) -> Option<RevisionView> {
+    let record = records.get(&step.revision.seq)?;
+    let now = settings_at(step.revision, records);
+    let before = step.before.and_then(|before| settings_at(before, records));
     Some(RevisionView {
         revision: record.seq,
         at: record.recorded_at,
@@ -163,7 +163,8 @@ fn view(told: &Told, records: &BTreeMap<u64, RevisionRecord>) -> Option<Revision
     })
 }
 
-/// The settings after a revision. One that does not say them itself has switched the plugin off.
+/// Returns the settings after a revision. A revision whose record does not set them has disabled
+/// the plugin.
 fn settings_at(revision: Revision, records: &BTreeMap<u64, RevisionRecord>) -> Option<Value> {
     let record = records.get(&revision.set_by)?;
     let installation = record.installation.as_ref()?;

@@ -1,4 +1,4 @@
-//! Plugins as they were before: the component, or the configuration.
+//! The route that rolls back a plugin's component or configuration.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -27,39 +27,48 @@ pub(super) fn route() -> Route {
     )
     .operation(
         "roll_back_plugin",
-        "Go back to the component or the configuration before",
-        "`component`: the one before, with the grants, the configuration and the switch that it had. \
-         `configuration`: the one before the present one, or that of the revision `to`, for the component \
-         that is there now, which must take it. What the plugin keeps stays. Once more, and it is as it was.",
+        "Roll back a plugin",
+        "`component`: installs the previous component again, with the grants, the configuration \
+         and the `enabled` that it had. `configuration`: restores the previous configuration, or \
+         the one of the revision `to`; the present component must accept it. The plugin's keys and \
+         values do not change. A rollback of the component also turns `follow` off. A second rollback undoes the first.",
     )
     .needs(Scope::Admin)
     .body::<RollBackBody>("component", json!({ "what": "component" }))
-    .or_body("configuration", json!({ "what": "configuration", "to": 12 }))
+    .or_body(
+        "configuration",
+        json!({ "what": "configuration", "to": 12 }),
+    )
     .keyed()
-    .answers::<Put<PluginView<'static>>>(StatusCode::OK, "The plugin as it is now.")
+    .answers::<Put<PluginView<'static>>>(StatusCode::OK, "The plugin after the rollback.")
     .error(StatusCode::NOT_FOUND, &["plugin_not_found"])
     .error(StatusCode::CONFLICT, &["nothing_before", "plugin_changed"])
     .error(
         StatusCode::UNPROCESSABLE_ENTITY,
-        &["configuration_refused", "economy_closed", "revision_unknown"],
+        &[
+            "configuration_refused",
+            "economy_closed",
+            "revision_unknown",
+        ],
     )
     .error(StatusCode::SERVICE_UNAVAILABLE, &["call_failed"])
     .reads_the_file()
     .writes()
 }
 
-/// What goes back.
+/// The part to roll back, and its target.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RollBackBody {
     #[schemars(with = "RollBackWhat")]
     what: Option<RollBackWhat>,
-    /// The revision that has made the configuration so; the one before the present one where absent.
+    /// The revision whose configuration is restored. Default: the newest one with a different
+    /// configuration.
     #[schemars(with = "Option<schemas::Number>")]
     to: Option<u64>,
 }
 
-/// The part of a plugin that goes back.
+/// The part of a plugin that is rolled back.
 #[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 enum RollBackWhat {
@@ -85,21 +94,23 @@ async fn roll_back(
     caller.unchanged(&api)?;
     let RollBackBody { what, to } = parsed.typed;
     let what = what.ok_or_else(|| {
-        let detail = "say what goes back: \"component\" or \"configuration\"";
+        let detail = "`what` must be \"component\" or \"configuration\"";
         Problem::malformed("/what", detail)
     })?;
     let route = format!("/v1/economies/{economy}/plugins/{plugin}/rollback");
     let body = &parsed.canonical;
     let context =
         extract::request_context(&caller, economy.clone(), Some(key), "POST", &route, body);
-    // What was answered once is not looked into again.
+    // A repeated request is answered before its body is checked again: the plugin may have changed
+    // since.
     if let Some(answer) = api.service.answered_before(&context).await? {
         return Ok(extract::respond(answer));
     }
     let what = match (what, to) {
         (RollBackWhat::Component, None) => RollbackTarget::Component,
         (RollBackWhat::Component, Some(_)) => {
-            let detail = "a component goes back to the one before; `to` is for a configuration";
+            let detail = "`to` is allowed for a configuration only; a component is rolled back to \
+                          the previous one";
             return Err(Problem::malformed("/to", detail));
         }
         (RollBackWhat::Configuration, to) => configuration(&api, &economy, &plugin, to).await?,
@@ -108,7 +119,7 @@ async fn roll_back(
     Ok(extract::respond(api.service.act(context, act).await?))
 }
 
-/// The configuration that comes back, held against the component that is there.
+/// Finds the configuration to restore, and checks it against the present component.
 async fn configuration(
     api: &Api,
     economy: &EconomyId,
@@ -120,7 +131,7 @@ async fn configuration(
     let found = books.plugin(name);
     let found = found.ok_or_else(|| ServiceError::NoPlugin(name.clone()))?;
     let Some((to, config)) = find(api, economy, name, found, to).await? else {
-        // The ledger says why not.
+        // The ledger rejects the act with the reason.
         let patch = Box::default();
         return Ok(RollbackTarget::Configuration { to, patch });
     };
@@ -143,7 +154,8 @@ async fn configuration(
     })
 }
 
-/// The configuration of a revision; without one of the newest revision in which it was another one.
+/// Finds the configuration of the revision `to`, or the newest configuration that differs from the
+/// present one.
 async fn find(
     api: &Api,
     economy: &EconomyId,
@@ -151,13 +163,15 @@ async fn find(
     found: &Plugin,
     to: Option<u64>,
 ) -> Result<Option<(u64, Document)>, Problem> {
-    let told = found.revisions().map(|(revision, _)| revision);
-    let told: Vec<_> = told
+    let revisions = found.revisions().map(|(revision, _)| revision);
+    let revisions: Vec<_> = revisions
         .filter(|revision| to.is_none_or(|to| revision.seq == to))
         .collect();
-    let (economy, name, present) = (economy.clone(), name.clone(), found.installation.clone());
+    let economy = economy.clone();
+    let name = name.clone();
+    let present = found.installation.clone();
     let read = api.service.read(move |storage| {
-        for revision in told {
+        for revision in revisions {
             let record = storage.revision(&economy, &name, revision.set_by)?;
             let Some(then) = record.and_then(|record| record.installation) else {
                 continue;

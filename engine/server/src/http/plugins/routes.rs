@@ -1,27 +1,27 @@
-//! The routes of plugins, described.
+//! The descriptions of the routes of plugins.
 
 use axum::http::StatusCode;
 use bursar_ledger::Scope;
 use serde_json::json;
 
+use super::prepare::PluginBody;
 use super::preview::PutAnswer;
 use super::{
-    CallBody, PLUGIN_BODY_BYTES_MAX, PluginBody, PluginList, call, list, read, remove, revisions,
-    rollback, set,
+    CallBody, PLUGIN_BODY_BYTES_MAX, PluginList, call, list, read, remove, revisions, rollback, set,
 };
 use crate::http::api::route::{Resource, Route};
-use crate::http::api::views::{DescribedView, PluginView, Put, RemovedPluginView};
+use crate::http::api::views::{PluginDetailsView, PluginView, Put, RemovedPluginView};
 use crate::http::extract::Preview;
 use crate::http::render::CallAnswer;
-use crate::http::{calls, transfers};
+use crate::http::{calls, money};
 
 const PLUGIN: &str = "/v1/economies/{economy}/plugins/{plugin}";
 
 pub(in crate::http) fn routes() -> Resource {
     Resource {
         name: "plugins",
-        about: "Plugins are shops and games: they ask for money to move, and touch only what is \
-                their own, the caller's, or granted.",
+        about: "A plugin is a WebAssembly component, such as a shop or a game. It can move only \
+                its own money, the caller's, and what an operator granted.",
         routes: vec![
             set_route(),
             read_route(),
@@ -40,11 +40,11 @@ fn set_route() -> Route {
         .operation(
             "set_plugin",
             "Install or change a plugin",
-            "A new one needs `component`. The name is yours to choose: a component may be installed \
-             several times under different names, each with accounts, state, grants and a \
-             configuration of its own. A name stays with the plugin that was installed under it first. \
-             Grants belong to a component: with another one they start afresh. Absent members stay. \
-             With `preview` it is only tried.",
+            "Installs the plugin if the name is free, which requires `component`, and changes it \
+             otherwise. One component can be installed under several names, each with its own \
+             accounts, state, grants and configuration. A name stays bound to the plugin that was \
+             first installed under it. Grants and `enabled` belong to the component: a PUT of another component without them resets them. Other absent members keep their present value. With \
+             `preview` nothing is changed.",
         )
         .query::<Preview>()
         .needs(Scope::Admin)
@@ -59,10 +59,11 @@ fn set_route() -> Route {
         )
         .or_body("on_again", json!({ "enabled": true }))
         .of_bytes(PLUGIN_BODY_BYTES_MAX)
-        .answers::<Put<PluginView<'static>>>(StatusCode::CREATED, "The plugin is new here.")
+        .answers::<Put<PluginView<'static>>>(StatusCode::CREATED, "The plugin was installed.")
         .answers::<PutAnswer>(
             StatusCode::OK,
-            "The plugin was here, or what would have changed: it was a preview.",
+            "The plugin exists; `changed` tells if this request changed it. Or the result of a \
+             preview.",
         )
         .error(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -89,11 +90,12 @@ fn read_route() -> Route {
     Route::get(PLUGIN, read)
         .operation(
             "get_plugin",
-            "Read a plugin",
-            "The plugin with its manifest: enough to build slash commands from.",
+            "Get a plugin",
+            "Returns the plugin with its manifest, which has enough information to build slash \
+             commands.",
         )
         .needs(Scope::Read)
-        .answers::<DescribedView<'static>>(StatusCode::OK, "The plugin.")
+        .answers::<PluginDetailsView<'static>>(StatusCode::OK, "The plugin.")
         .error(StatusCode::NOT_FOUND, &["plugin_not_found"])
 }
 
@@ -102,7 +104,7 @@ fn list_route() -> Route {
         .operation(
             "list_plugins",
             "List plugins",
-            "All plugins of the economy, with their manifests.",
+            "Returns all plugins of the economy with their manifests.",
         )
         .needs(Scope::Read)
         .answers::<PluginList>(StatusCode::OK, "The plugins.")
@@ -113,11 +115,11 @@ fn remove_route() -> Route {
         .operation(
             "remove_plugin",
             "Uninstall a plugin",
-            "Its accounts stay with what they have, its own keys go. Each hold that it has placed is \
-             ended by its own rule: released, or captured.",
+            "Removes the plugin and its keys and values. Its accounts and their balances stay. \
+             Each open hold of the plugin is released or captured, as its rule says.",
         )
         .needs(Scope::Admin)
-        .answers::<Put<RemovedPluginView<'static>>>(StatusCode::OK, "It is gone.")
+        .answers::<Put<RemovedPluginView<'static>>>(StatusCode::OK, "The plugin was uninstalled.")
         .error(StatusCode::NOT_FOUND, &["plugin_not_found"])
         .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes()
@@ -130,10 +132,10 @@ fn call_route() -> Route {
     )
     .operation(
         "call_action",
-        "Call an action of a plugin",
-        "The plugin runs, asks for what is to move, and all of it commits, or nothing. With \
-             `preview` it only says what would happen: nothing is kept, no idempotency key is \
-             needed, and draws are thrown away.",
+        "Call an action",
+        "Runs the action of the plugin on behalf of a member. All that the plugin requests is \
+             committed together, or nothing is. With `preview` nothing is recorded, no idempotency \
+             key is required, and draws are discarded.",
     )
     .needs(Scope::Call)
     .query::<Preview>()
@@ -144,7 +146,10 @@ fn call_route() -> Route {
         }),
     )
     .keyed()
-    .answers::<CallAnswer>(StatusCode::OK, "What came of it, or would come of it.")
+    .answers::<CallAnswer>(
+        StatusCode::OK,
+        "The call was committed, or the result of a preview.",
+    )
     .example(json!({
         "call": "0199d0a0-5b7e-7c1d-8f00-3f6f2d1f9a10", "outcome": "committed", "seq": 10,
         "recorded_at": 1_764_025_205_000_u64, "fuel": 290_431,
@@ -164,9 +169,9 @@ fn call_route() -> Route {
         StatusCode::NOT_FOUND,
         &["plugin_not_found", "action_not_found"],
     )
-    .error(StatusCode::CONFLICT, transfers::CONFLICTS)
+    .error(StatusCode::CONFLICT, money::CONFLICTS)
     .error(StatusCode::UNPROCESSABLE_ENTITY, &["declined"])
-    .error(StatusCode::UNPROCESSABLE_ENTITY, transfers::REFUSALS)
+    .error(StatusCode::UNPROCESSABLE_ENTITY, money::REJECTIONS)
     .error(StatusCode::BAD_GATEWAY, &["plugin_fault"])
     .error(
         StatusCode::SERVICE_UNAVAILABLE,

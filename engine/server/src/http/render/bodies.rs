@@ -1,7 +1,7 @@
-//! What is answered to what moves money, and what its preview says.
+//! Response bodies of requests that move money, and of their previews.
 //!
-//! A preview has no id, no number and no time, since it is not recorded. Its types are only
-//! described: it is made of the answer that would be kept.
+//! A preview has no id, no number and no time, because it is not recorded. The types of previews
+//! exist for the description of the API only: a preview is derived from the rendered answer.
 
 use bursar_ledger::{CallId, Timestamp, TransferId};
 use schemars::JsonSchema;
@@ -11,13 +11,13 @@ use serde_json::Value;
 use crate::http::api::schemas;
 use crate::http::api::views::{HoldLeftView, HoldTerms, HoldView, MovementsView, OriginView};
 
-/// A transfer that was made.
+/// A transfer.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Transfer")]
 pub(in crate::http) struct TransferView<'a> {
     #[schemars(with = "schemas::Uuid")]
     pub(super) id: TransferId,
-    /// Its number in the economy's journal.
+    /// The number of the record in the economy's journal.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,
@@ -25,62 +25,62 @@ pub(in crate::http) struct TransferView<'a> {
     pub(super) movements: MovementsView<'a>,
 }
 
-/// A transfer that takes another back.
+/// A transfer that reverses another one.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Reversal")]
 pub(in crate::http) struct ReversalView<'a> {
     #[serde(flatten)]
     pub(super) transfer: TransferView<'a>,
-    /// The transfer that is taken back.
+    /// The transfer that it reverses.
     #[schemars(with = "schemas::Uuid")]
     pub(super) reverses: TransferId,
 }
 
-/// A transfer of what was reserved.
+/// A transfer of an amount that a hold reserved.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Capture")]
 pub(in crate::http) struct CaptureView<'a> {
     #[serde(flatten)]
     pub(super) transfer: TransferView<'a>,
-    /// What is left of the hold.
+    /// The remaining amount of the hold.
     pub(super) hold: HoldLeftView,
 }
 
-/// A hold that has ended otherwise.
+/// A hold that was released.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Release")]
 pub(in crate::http) struct ReleaseView<'a> {
-    /// Its number in the economy's journal.
+    /// The number of the record in the economy's journal.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,
     #[serde(flatten)]
     pub(super) movements: MovementsView<'a>,
-    /// What is left of the hold.
+    /// The remaining amount of the hold.
     pub(super) hold: HoldLeftView,
 }
 
-/// A hold that was placed.
+/// A new hold.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PlacedHold")]
 pub(in crate::http) struct PlacedView<'a> {
     #[serde(flatten)]
     pub(super) hold: HoldView<'a>,
-    /// Its number in the economy's journal.
+    /// The number of the record in the economy's journal.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,
 }
 
-/// Transfers that were made as one.
+/// The transfers of an atomic batch.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AtomicBatch")]
 pub(in crate::http) struct BatchView<'a> {
-    /// Its number in the economy's journal.
+    /// The number of the record in the economy's journal.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,
-    /// The transfers, in their order.
+    /// The transfers, in the order of the request.
     pub(super) transfers: Vec<BatchedView<'a>>,
 }
 
@@ -94,46 +94,46 @@ pub(in crate::http) struct BatchedView<'a> {
     pub(super) movements: MovementsView<'a>,
 }
 
-/// A call that was committed.
+/// A committed call.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Call")]
 pub(in crate::http) struct CallView<'a> {
     #[schemars(with = "schemas::Uuid")]
     pub(super) call: CallId,
-    /// Its number in the economy's journal.
+    /// The number of the record in the economy's journal.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,
     #[serde(flatten)]
-    pub(super) came: CameOf<'a>,
+    pub(super) result: CallResultView<'a>,
 }
 
-/// How a call can end that is no problem.
+/// The outcome of a successful call.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "CallOutcome")]
-pub(super) enum Committed {
-    /// Everything that it asked for has happened.
+pub(super) enum CallOutcomeView {
+    /// All that the plugin requested is committed.
     Committed,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct CameOf<'a> {
-    pub(super) outcome: Committed,
-    /// The plugin's reply, as the manifest's schema has it.
+pub(super) struct CallResultView<'a> {
+    pub(super) outcome: CallOutcomeView,
+    /// The plugin's reply. It matches the schema in the manifest.
     #[schemars(with = "Value")]
     pub(super) reply: &'a Value,
-    /// What moved.
+    /// The movements.
     pub(super) transfer: MovementsView<'a>,
-    /// Where its draws come from, if it has drawn.
+    /// The inputs of its draws; absent if it has not drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) draws: Option<OriginView<'a>>,
-    /// What the call used up.
+    /// The fuel that the call used.
     pub(super) fuel: u64,
 }
 
-/// What would come of a transfer.
+/// A preview of a transfer.
 #[derive(JsonSchema)]
 #[schemars(rename = "TransferPreview")]
 pub(in crate::http) struct TransferPreview {
@@ -144,18 +144,18 @@ pub(in crate::http) struct TransferPreview {
     _preview: bool,
 }
 
-/// What would come of a call. Its draws are thrown away.
+/// A preview of a call. Its draws are discarded.
 #[derive(JsonSchema)]
 #[schemars(rename = "CallPreview")]
 pub(in crate::http) struct CallPreview {
     #[serde(flatten)]
-    _came: CameOf<'static>,
+    _result: CallResultView<'static>,
     #[serde(rename = "preview")]
     #[schemars(extend("const" = true))]
     _preview: bool,
 }
 
-/// A call that was committed, or previewed.
+/// A committed call, or a preview.
 #[derive(JsonSchema)]
 #[schemars(rename = "CallAnswer", untagged)]
 pub(in crate::http) enum CallAnswer {
@@ -163,13 +163,13 @@ pub(in crate::http) enum CallAnswer {
     _Preview(CallPreview),
 }
 
-/// What would come of a reversal.
+/// A preview of a reversal.
 #[derive(JsonSchema)]
 #[schemars(rename = "ReversalPreview")]
 pub(in crate::http) struct ReversalPreview {
     #[serde(flatten)]
     _movements: MovementsView<'static>,
-    /// The transfer that would be taken back.
+    /// The transfer that would be reversed.
     #[serde(rename = "reverses")]
     #[schemars(with = "schemas::Uuid")]
     _reverses: TransferId,
@@ -178,13 +178,13 @@ pub(in crate::http) struct ReversalPreview {
     _preview: bool,
 }
 
-/// What would come of a capture, or of a release.
+/// A preview of a capture or a release.
 #[derive(JsonSchema)]
 #[schemars(rename = "HoldEndPreview")]
 pub(in crate::http) struct EndPreview {
     #[serde(flatten)]
     _movements: MovementsView<'static>,
-    /// What would be left of the hold.
+    /// The amount of the hold that would remain.
     #[serde(rename = "hold")]
     _hold: HoldLeftView,
     #[serde(rename = "preview")]
@@ -192,7 +192,7 @@ pub(in crate::http) struct EndPreview {
     _preview: bool,
 }
 
-/// What would come of a hold that is placed.
+/// A preview of a hold.
 #[derive(JsonSchema)]
 #[schemars(rename = "HoldPreview")]
 pub(in crate::http) struct HoldPreview {
@@ -203,11 +203,11 @@ pub(in crate::http) struct HoldPreview {
     _preview: bool,
 }
 
-/// What would come of an atomic batch.
+/// A preview of an atomic batch.
 #[derive(JsonSchema)]
 #[schemars(rename = "AtomicBatchPreview")]
 pub(in crate::http) struct BatchPreview {
-    /// The transfers, in their order. Their ids are thrown away.
+    /// The transfers, in the order of the request. Their ids are not reserved for the real request.
     #[serde(rename = "transfers")]
     _transfers: Vec<BatchedView<'static>>,
     #[serde(rename = "preview")]
@@ -215,7 +215,7 @@ pub(in crate::http) struct BatchPreview {
     _preview: bool,
 }
 
-/// A hold that was released, or previewed.
+/// A released hold, or a preview.
 #[derive(JsonSchema)]
 #[schemars(rename = "ReleaseAnswer", untagged)]
 pub(in crate::http) enum ReleaseAnswer {
@@ -223,7 +223,7 @@ pub(in crate::http) enum ReleaseAnswer {
     _Preview(EndPreview),
 }
 
-/// What is kept of something that was made.
+/// The answer to a request that created a transfer or a hold.
 #[derive(JsonSchema)]
 #[schemars(rename = "KeptCreated", untagged)]
 pub(in crate::http) enum KeptCreated {
@@ -234,7 +234,7 @@ pub(in crate::http) enum KeptCreated {
     _Hold(PlacedView<'static>),
 }
 
-/// What is kept of something that was done.
+/// The answer to a call or to the release of a hold.
 #[derive(JsonSchema)]
 #[schemars(rename = "KeptDone", untagged)]
 pub(in crate::http) enum KeptDone {

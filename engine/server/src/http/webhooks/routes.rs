@@ -1,10 +1,10 @@
-//! The routes of webhooks, described.
+//! The descriptions of the routes of webhooks.
 
 use axum::http::StatusCode;
 use bursar_ledger::Scope;
 use serde_json::json;
 
-use super::{DeadLetters, ReplayBody, Replayed, WebhookBody, WebhookList, Written};
+use super::{DeadLetters, ReplayBody, ReplayResponse, WebhookBody, WebhookList, WebhookResponse};
 use super::{dead_letters, list, read, remove, replay, rotate, set};
 use crate::http::api::route::{Resource, Route};
 use crate::http::api::views::{Put, RemovedWebhookView, WebhookReadView};
@@ -14,8 +14,9 @@ const WEBHOOK: &str = "/v1/economies/{economy}/webhooks/{webhook}";
 pub(in crate::http) fn routes() -> Resource {
     Resource {
         name: "webhooks",
-        about: "A webhook gets an economy's events by POST, one at a time, in order, signed as \
-                Standard Webhooks has it. An event may come more than once, and none is left out.",
+        about: "A webhook receives the events of an economy by POST, one at a time and in order, \
+                signed according to Standard Webhooks. No event is left out. An event may be sent \
+                more than once, for example after a crash: compare its `seq`.",
         routes: vec![
             set_route(),
             read_route(),
@@ -32,9 +33,11 @@ fn set_route() -> Route {
     Route::put(WEBHOOK, set)
         .operation(
             "set_webhook",
-            "Make or change a webhook",
-            "A new one needs `url`, begins with the event after its own, and its secret is in the \
-             first answer only. Absent members stay, `null` clears `kinds`.",
+            "Create or change a webhook",
+            "Creates the webhook if it does not exist, which requires `url`, and changes it \
+             otherwise. A new webhook begins with the event after its own creation, and its secret \
+             is in this response only. Absent members keep their present value; `null` as `kinds` \
+             selects all kinds.",
         )
         .needs(Scope::Admin)
         .body::<WebhookBody>(
@@ -42,11 +45,15 @@ fn set_route() -> Route {
             json!({ "url": "https://receiver.invalid/bursar", "kinds": ["transfer", "call"] }),
         )
         .or_body("switched_off", json!({ "enabled": false }))
-        .answers::<Written<'static>>(
+        .answers::<WebhookResponse<'static>>(
             StatusCode::CREATED,
-            "The webhook is new, and here is its secret.",
+            "The webhook was created. `secret` is its secret.",
         )
-        .answers::<Written<'static>>(StatusCode::OK, "The webhook was there; its secret stays.")
+        .answers::<WebhookResponse<'static>>(
+            StatusCode::OK,
+            "The webhook exists; its secret did not \
+                                                      change.",
+        )
         .error(
             StatusCode::UNPROCESSABLE_ENTITY,
             &["economy_closed", "quota_reached", "webhook_incomplete"],
@@ -58,8 +65,8 @@ fn read_route() -> Route {
     Route::get(WEBHOOK, read)
         .operation(
             "get_webhook",
-            "Read a webhook",
-            "The webhook, with how far it has come.",
+            "Get a webhook",
+            "Returns the webhook and its progress.",
         )
         .needs(Scope::Admin)
         .answers::<WebhookReadView<'static>>(StatusCode::OK, "The webhook.")
@@ -70,11 +77,11 @@ fn remove_route() -> Route {
     Route::delete(WEBHOOK, remove)
         .operation(
             "remove_webhook",
-            "Remove a webhook",
-            "Nothing is sent any more, and its dead letters are gone.",
+            "Delete a webhook",
+            "Deletes the webhook and its dead letters. No more events are sent.",
         )
         .needs(Scope::Admin)
-        .answers::<Put<RemovedWebhookView<'static>>>(StatusCode::OK, "It is gone.")
+        .answers::<Put<RemovedWebhookView<'static>>>(StatusCode::OK, "The webhook was deleted.")
         .error(StatusCode::NOT_FOUND, &["webhook_not_found"])
         .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes()
@@ -85,7 +92,7 @@ fn list_route() -> Route {
         .operation(
             "list_webhooks",
             "List webhooks",
-            "All webhooks of the economy, with how far they have come.",
+            "Returns all webhooks of the economy and their progress.",
         )
         .needs(Scope::Admin)
         .answers::<WebhookList>(StatusCode::OK, "The webhooks.")
@@ -95,11 +102,16 @@ fn rotate_route() -> Route {
     Route::put("/v1/economies/{economy}/webhooks/{webhook}/secret", rotate)
         .operation(
             "rotate_webhook",
-            "Give a webhook another secret",
-            "Everything is signed with it from then on. It takes no body.",
+            "Rotate the secret of a webhook",
+            "Gives the webhook a new secret, with which all further deliveries are signed. The \
+             request has no body.",
         )
         .needs(Scope::Admin)
-        .answers::<Written<'static>>(StatusCode::OK, "The webhook, with its new secret.")
+        .answers::<WebhookResponse<'static>>(
+            StatusCode::OK,
+            "The secret was replaced. `secret` is the new \
+                                                      one.",
+        )
         .error(StatusCode::NOT_FOUND, &["webhook_not_found"])
         .error(StatusCode::UNPROCESSABLE_ENTITY, &["economy_closed"])
         .writes()
@@ -112,8 +124,8 @@ fn dead_letters_route() -> Route {
     )
     .operation(
         "list_dead_letters",
-        "What a webhook has given up",
-        "Events that were not accepted however often they were sent, oldest first.",
+        "List dead letters",
+        "Returns the events that were not delivered after all attempts, oldest first.",
     )
     .needs(Scope::Admin)
     .answers::<DeadLetters<'static>>(StatusCode::OK, "The dead letters.")
@@ -124,14 +136,18 @@ fn replay_route() -> Route {
     Route::post("/v1/economies/{economy}/webhooks/{webhook}/replay", replay)
         .operation(
             "replay_webhook",
-            "Send events again",
-            "Everything after an event is sent again, and the list of dead letters begins anew. It \
-         says how things are to be, so it needs no idempotency key; it is on record, as an event \
-         of the kind `replay_webhook`.",
+            "Replay events",
+            "Sends all events after a number again, and empties the list of dead letters. The \
+         request sets a state, so it requires no idempotency key. It is recorded as an event of \
+         the kind `replay_webhook`.",
         )
         .needs(Scope::Admin)
         .body::<ReplayBody>("from_the_first", json!({ "after": 0 }))
-        .answers::<Replayed<'static>>(StatusCode::OK, "Where it goes on.")
+        .answers::<ReplayResponse<'static>>(
+            StatusCode::OK,
+            "The progress of the webhook after the \
+                                                       replay.",
+        )
         .error(StatusCode::NOT_FOUND, &["webhook_not_found"])
         .writes()
 }

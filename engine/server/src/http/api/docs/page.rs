@@ -1,15 +1,16 @@
-//! The page for reading, as HTML. It knows OpenAPI and nothing of Bursar.
+//! The API's documentation as an HTML page, rendered from an OpenAPI document. It must not know
+//! anything about Bursar itself.
 
 use serde_json::Value;
 
 use super::words::{add, curl, escape, items, kind, markdown, members, text};
 
-/// What stands in the page where a number used once will be.
+/// The placeholder in the page for the nonce of one response.
 pub(super) const NONCE: &str = "NONCE";
 
 const STYLE: &str = include_str!("page.css");
 
-/// The whole page.
+/// Renders the whole page.
 pub(super) fn render(document: &Value) -> String {
     let mut page = Page {
         document,
@@ -29,7 +30,8 @@ struct Page<'a> {
 impl Page<'_> {
     fn head(&mut self) {
         let info = &self.document["info"];
-        let (title, version) = (escape(text(info, "title")), escape(text(info, "version")));
+        let title = escape(text(info, "title"));
+        let version = escape(text(info, "version"));
         add!(
             self.html,
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -39,7 +41,7 @@ impl Page<'_> {
         );
     }
 
-    /// Each tag with its operations, as (path, method, operation).
+    /// Returns the operations of a tag, as (path, method, operation).
     fn operations_of(&self, tag: &str) -> Vec<(&String, &String, &Value)> {
         let paths = members(self.document, "paths");
         let operations = paths.flat_map(|(path, methods)| {
@@ -57,7 +59,8 @@ impl Page<'_> {
             let tag = text(tag, "name");
             add!(list, "<section><b>{tag}</b><ul>");
             for (_, _, operation) in self.operations_of(tag) {
-                let (id, summary) = (text(operation, "operationId"), text(operation, "summary"));
+                let id = text(operation, "operationId");
+                let summary = text(operation, "summary");
                 add!(list, "<li><a href=\"#{id}\">{}</a></li>", escape(summary));
             }
             list += "</ul></section>";
@@ -78,7 +81,8 @@ impl Page<'_> {
             markdown(text(info, "description")),
         );
         for tag in items(document, "tags") {
-            let (name, about) = (text(tag, "name"), text(tag, "description"));
+            let name = text(tag, "name");
+            let about = text(tag, "description");
             add!(self.html, "<h2>{name}</h2>{}", markdown(about));
             let operations: Vec<(String, String, Value)> = self
                 .operations_of(name)
@@ -108,7 +112,7 @@ impl Page<'_> {
         self.parameters(operation);
         self.body(operation);
         self.examples(path, method, operation);
-        self.answers(operation);
+        self.responses(operation);
         self.html += "</article>";
     }
 
@@ -146,7 +150,7 @@ impl Page<'_> {
         }
     }
 
-    /// The request as somebody would type it.
+    /// Writes the request as a command to copy, once for each example body.
     fn examples(&mut self, path: &str, method: &str, operation: &Value) {
         let bodies: Vec<(String, Value)> = operation
             .get("requestBody")
@@ -166,15 +170,16 @@ impl Page<'_> {
     }
 
     fn curl(&mut self, name: &str, command: &str) {
-        let (name, command) = (escape(name), escape(command));
+        let name = escape(name);
+        let command = escape(command);
         add!(
             self.html,
             "<details><summary>{name}</summary><pre>{command}</pre></details>"
         );
     }
 
-    fn answers(&mut self, operation: &Value) {
-        self.html += "<h4>Answers</h4><div class=\"scroll\"><table>";
+    fn responses(&mut self, operation: &Value) {
+        self.html += "<h4>Responses</h4><div class=\"scroll\"><table>";
         for (status, response) in members(operation, "responses") {
             let kinds: Vec<String> = members(response, "content")
                 .map(|(_, content)| kind(&content["schema"]))
@@ -194,8 +199,8 @@ impl Page<'_> {
         for (status, response) in members(operation, "responses") {
             let example = response["content"]["application/json"].get("example");
             if let Some(example) = example {
-                let laid_out = serde_json::to_string_pretty(example).unwrap_or_default();
-                self.curl(&format!("{status}, for example"), &laid_out);
+                let pretty = serde_json::to_string_pretty(example).unwrap_or_default();
+                self.curl(&format!("Example of {status}"), &pretty);
             }
         }
     }
@@ -206,7 +211,8 @@ impl Page<'_> {
             .map(|(name, schema)| (name.clone(), schema.clone()))
             .collect();
         for (name, schema) in schemas {
-            // The target is inside, so that following a link to it opens it.
+            // The target is inside of `details`, so that a browser opens it when a link leads to
+            // it.
             add!(
                 self.html,
                 "<details><summary>{name}</summary><div class=\"schema\" id=\"schema-{name}\">{}",
@@ -243,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_link_on_the_page_leads_somewhere() {
+    fn every_link_on_the_page_has_a_target() {
         let page = render(&crate::http::openapi());
         let links = page.split("href=\"#").skip(1);
         let mut count = 0;

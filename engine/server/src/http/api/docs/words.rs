@@ -1,18 +1,18 @@
-//! Parts of the document in words: text that stays text, schemas in a line, requests to copy.
+//! Parts of the page: escaped text, schemas in one line, and requests to copy.
 
 use pulldown_cmark::{Options, Parser, html};
 use serde_json::Value;
 
-/// Adds to a text; writing to a string does not fail.
+/// Appends formatted text to a string.
 macro_rules! add {
     ($text:expr, $($what:tt)*) => {{
         use std::fmt::Write as _;
-        write!($text, $($what)*).expect("a string takes what it is given")
+        write!($text, $($what)*).expect("writing to a string does not fail")
     }};
 }
 pub(super) use add;
 
-/// Text as it stands in HTML.
+/// Escapes text for HTML.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -59,12 +59,12 @@ pub(super) fn items<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = 
         .flatten()
 }
 
-/// The name at the end of a reference.
+/// Returns the name at the end of a reference.
 fn referred(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.rsplit('/').next()
 }
 
-/// A schema in a few words, with links to those that have a name.
+/// Describes a schema in a few words, with links to named schemas.
 pub(super) fn kind(schema: &Value) -> String {
     if let Some(name) = referred(schema) {
         return format!("<a href=\"#schema-{name}\">{name}</a>");
@@ -100,16 +100,16 @@ pub(super) fn kind(schema: &Value) -> String {
 }
 
 fn bounds(schema: &Value) -> String {
-    let said = [
+    let names = [
         ("minimum", "from "),
         ("maximum", "to "),
         ("minLength", "at least "),
         ("maxLength", "at most "),
-        ("pattern", "like "),
-        ("default", "unless said "),
+        ("pattern", "matching "),
+        ("default", "default "),
     ];
     let mut words = String::new();
-    for (member, word) in said {
+    for (member, word) in names {
         if let Some(value) = schema.get(member).filter(|value| !value.is_null()) {
             let value = value.as_str().map_or_else(|| value.to_string(), Into::into);
             add!(words, " {word}<code>{}</code>", escape(&value));
@@ -118,8 +118,8 @@ fn bounds(schema: &Value) -> String {
     words
 }
 
-/// A request for the command line, with the document's examples of its names and headers; those of
-/// the body's own name first.
+/// Renders a request as a `curl` command. It uses the document's examples of parameters and
+/// headers, and prefers those that are named like the example body.
 pub(super) fn curl(
     path: &str,
     method: &str,
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_text_stays_text() {
+    fn text_is_escaped() {
         assert_eq!(
             escape("<a href=\"x\">&"),
             "&lt;a href=&quot;x&quot;&gt;&amp;"

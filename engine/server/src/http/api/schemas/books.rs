@@ -1,4 +1,4 @@
-//! What economies, accounts, assets, holds, keys and webhooks can be.
+//! Schemas of economies, accounts, assets, holds, keys and webhooks.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,39 +9,42 @@ use bursar_ledger::{
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{AssetName, Limit};
+use super::values::{AssetName, Limit};
 
 shape!(EconomyStatus, |_generator| json_schema!({
-    "description": "`frozen`: it is read and nothing moves but what ends, until it is `open` again. \
-                    `closed`: the same, for ever.",
+    "description": "`open`: everything is allowed. `frozen`: the economy can be read, holds can \
+                    end, and nothing else moves until it is `open` again. `closed`: like `frozen`, \
+                    and final.",
     "type": "string", "enum": ["open", "frozen", "closed"],
 }));
 
 shape!(AccountStatus, |_generator| json_schema!({
-    "description": "`frozen`: nothing moves, until it is `open` again. `closed`: the same, and \
-                    there is nothing on it.",
+    "description": "`open`: everything is allowed. `frozen`: nothing moves on the account until it \
+                    is `open` again. `closed`: nothing moves on the account, and its balances are \
+                    zero.",
     "type": "string", "enum": ["open", "frozen", "closed"],
 }));
 
 shape!(AssetKind, |_generator| json_schema!({
-    "description": "Money or a thing. Only money can be owed: of a thing no account has less than \
-                    nothing. Else both follow the same rules; a bot shows them differently.",
+    "description": "A currency or an item. Only a currency can have a negative balance within a \
+                    credit limit; an item cannot. Otherwise both follow the same rules, and a bot \
+                    may display them differently.",
     "type": "string", "enum": ["currency", "item"],
 }));
 
 shape!(KeyScope, |_generator| json_schema!({
-    "description": "What a key allows. `admin` allows everything.",
+    "description": "A permission of an API key. `admin` includes all others.",
     "type": "string", "enum": Scope::ALL.map(Scope::as_str),
 }));
 
 shape!(HoldSeconds, |_generator| json_schema!({
-    "description": "For how long an amount is reserved, in seconds.",
+    "description": "The lifetime of a hold, in seconds.",
     "type": "integer", "format": "int64", "minimum": 1, "maximum": HOLD_SECONDS_MAX,
 }));
 
 shape!(OnExpiry, |_generator| json_schema!({
-    "description": "What becomes of what is left when the time is over. `release`: it can be spent \
-                    again. `capture`: it goes where it was meant to go.",
+    "description": "The fate of the remaining amount when the hold expires. `release`: it can be \
+                    spent again. `capture`: it moves to the hold's destination.",
     "type": "string", "enum": ["release", "capture"],
 }));
 
@@ -53,8 +56,8 @@ shape!(Limits, |generator| json_schema!({
 }));
 
 shape!(LimitsPatch, |generator| json_schema!({
-    "description": "Limits of an account, by asset. An asset that is absent keeps its limit, `null` \
-                    removes it.",
+    "description": "Limits of an account, by asset. An absent asset keeps its limit; `null` \
+                    removes the limit.",
     "type": "object",
     "additionalProperties": {
         "anyOf": [generator.subschema_for::<Limit>(), { "type": "null" }],
@@ -63,8 +66,8 @@ shape!(LimitsPatch, |generator| json_schema!({
 }));
 
 shape!(TransferCap, |generator| json_schema!({
-    "description": "The most that one request may move, by asset; of one that is not named, \
-                    nothing.",
+    "description": "The most that one request may move, by asset. Assets that are not listed \
+                    cannot be moved.",
     "type": "object", "additionalProperties": generator.subschema_for::<Limit>(),
     "propertyNames": generator.subschema_for::<AssetName>(),
     "maxProperties": TRANSFER_CAP_ASSETS_MAX,
@@ -74,7 +77,7 @@ shape!(QuotaLimits, |_generator| {
     let limits = Quota::ALL.map(|quota| {
         let limit = json_schema!({
             "description": format!(
-                "The most {} of the economy; {} where none was set.",
+                "The limit of {} in the economy. Default {}.",
                 quota.counts(), quota.default_limit(),
             ),
             "type": ["integer", "null"], "format": "int64",
@@ -91,8 +94,8 @@ shape!(QuotaLimits, |_generator| {
 });
 
 shape!(RateLimit, |_generator| json_schema!({
-    "description": "How often a key may ask: so many requests at once, which come back evenly over \
-                    the period.",
+    "description": "A rate limit: at most this many requests at once, replenished evenly over the \
+                    period.",
     "type": "object",
     "properties": {
         "requests": { "type": "integer", "minimum": 1, "maximum": RATE_REQUESTS_MAX },
@@ -106,13 +109,13 @@ shape!(RateLimit, |_generator| json_schema!({
 }));
 
 shape!(WebhookUrl, |_generator| json_schema!({
-    "description": "Where events are sent: `https://HOST[:PORT]/PATH`, without user, password or \
-                    fragment, to an address of the internet at large; `http://` leads to this \
-                    machine only.",
+    "description": "The URL to which events are sent: `https://HOST[:PORT]/PATH` without user, \
+                    password or fragment. The host must have a public address; `http://` is \
+                    allowed for the loopback address only.",
     "type": "string", "pattern": "^https?://[!-~]+$", "maxLength": WEBHOOK_URL_BYTES_MAX,
 }));
 
 shape!(EventKind, |_generator| json_schema!({
-    "description": "What kind of act an event is about.",
+    "description": "The kind of an event: the kind of act that its record contains.",
     "type": "string", "enum": Act::KINDS,
 }));

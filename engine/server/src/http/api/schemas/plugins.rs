@@ -1,4 +1,4 @@
-//! What plugins say of themselves and may do.
+//! Schemas of plugins: manifests, grants and findings.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use bursar_ledger::{GRANT_PATTERNS_MAX, SCHEDULE_SECONDS_MAX, STATE_BYTES_GRANTE
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{AccountName, ActionName, Limit, PatternName, PluginId};
+use super::values::{AccountName, ActionName, Limit, PatternName, PluginId};
 
 shape!(Grants, |generator| {
     let accounts = json!({
@@ -18,39 +18,50 @@ shape!(Grants, |generator| {
         accounts
     };
     let read = described("Accounts whose balances the plugin may read.");
-    let credit = described("Issuers that it may credit, that is, burn on.");
-    let debit = described("Accounts that it may debit; an issuer here means that it may issue.");
+    let credit = described("Issuers that the plugin may credit, which burns the asset.");
+    let debit = described(
+        "Accounts that the plugin may debit. An issuer in this list lets the \
+                           plugin issue its asset.",
+    );
     json_schema!({
-        "description": "What a plugin may do beyond its own accounts and the caller's.",
+        "description": "The permissions of a plugin beyond its own accounts and the caller's \
+                        account.",
         "type": "object",
         "properties": {
             "read": read, "credit": credit, "debit": debit,
             "patterns": {
-                "description": "Accounts of members that it may read and debit by patterns. They are granted \
-                                only where they are written out, whatever the manifest asks for.",
+                "description": "Patterns of member accounts that the plugin may read or debit. \
+                                Only patterns that are listed here are granted; `\"requested\"` \
+                                grants none of them.",
                 "type": "array", "maxItems": GRANT_PATTERNS_MAX,
                 "items": generator.subschema_for::<PatternGrant>(),
             },
             "spend_per_call": {
-                "description": "The most that may leave the caller in one call, for each asset; \
-                                of one that is not named, nothing. Absent: no such cap.",
+                "description": "The most that may leave the caller's account in one call, by \
+                                asset; assets that are not listed cannot leave it. Without this \
+                                member there is no such limit.",
                 "type": ["object", "null"],
                 "additionalProperties": generator.subschema_for::<Limit>(),
             },
             "spend_per_member_per_day": caps(
                 generator,
-                "The most that may leave one member in a day (of UTC), held amounts included; as above.",
+                "The most that may leave one member's accounts in a UTC day, by asset, held \
+                 amounts included; assets that are not listed cannot leave them. Without this \
+                 member there is no such limit.",
             ),
             "issue_per_day": caps(
                 generator,
-                "The most that may be issued in a day (of UTC); as above.",
+                "The most that the plugin may issue in a UTC day, by asset; assets that are not \
+                 listed cannot be issued. Without this member there is no such limit.",
             ),
             "state_bytes": {
-                "description": "Bytes of keys and values that the plugin may keep; 1 MiB where absent.",
+                "description": "The most bytes that the plugin's keys and values may occupy. \
+                                Default 1 MiB.",
                 "type": ["integer", "null"], "minimum": 0, "maximum": STATE_BYTES_GRANTED_MAX,
             },
             "fuel": {
-                "description": "How much it may compute in one call: 10, 50 or 500 million units.",
+                "description": "The fuel of one call: 10 million units for `small`, 50 million for \
+                                `standard`, 500 million for `large`.",
                 "type": "string", "enum": ["small", "standard", "large"],
             },
         },
@@ -59,11 +70,12 @@ shape!(Grants, |generator| {
 });
 
 shape!(PatternGrant, |generator| json_schema!({
-    "description": "What a plugin may do with all accounts of a pattern: one of `read` and `debit` at least.",
+    "description": "The permissions of a plugin on all accounts that match a pattern. At least one \
+                    of `read` and `debit` is required.",
     "type": "object",
     "properties": {
         "accounts": generator.subschema_for::<PatternName>(),
-        "read": { "description": "Whether it may read their balances.", "type": "boolean" },
+        "read": { "description": "Allows the plugin to read their balances.", "type": "boolean" },
         "debit": generator.subschema_for::<PatternCaps>(),
     },
     "required": ["accounts"],
@@ -71,12 +83,12 @@ shape!(PatternGrant, |generator| json_schema!({
 }));
 
 shape!(Admission, |generator| json_schema!({
-    "description": "The accounts that a key with the scope `call` may open, so that a bot which only calls plugins \
-                    can admit members: new ones, without limits.",
+    "description": "The accounts that a key with the scope `call` may open, for bots that only \
+                    call plugins. The key can only open new accounts, without limits.",
     "type": "object",
     "properties": {
         "accounts": generator.subschema_for::<PatternName>(),
-        "metadata": { "description": "Whether they may have metadata.", "type": "boolean" },
+        "metadata": { "description": "Allows metadata on the new accounts.", "type": "boolean" },
     },
     "required": ["accounts"],
     "additionalProperties": false,
@@ -95,12 +107,22 @@ shape!(PatternCaps, |generator| {
         caps.insert("description".into(), json!(about));
         caps
     };
-    let per_call = capped("The most in one call, of all of them together.");
-    let per_member_per_day = capped("The most of one of them in a day (of UTC).");
-    let per_day = capped("The most in a day (of UTC), of all of them together.");
+    let per_call = capped(
+        "The most that may leave all accounts of the pattern together in one \
+                           call, by asset.",
+    );
+    let per_member_per_day = capped(
+        "The most that may leave one account of the pattern in a UTC \
+                                     day, by asset.",
+    );
+    let per_day = capped(
+        "The most that may leave all accounts of the pattern together in a UTC \
+                          day, by asset.",
+    );
     json_schema!({
-        "description": "The most that a plugin may take of the accounts of a pattern, for each asset; of one \
-                        that is not named, nothing. It takes no credit and places no holds.",
+        "description": "Limits on debits of the accounts of a pattern, by asset; assets that are \
+                        not listed cannot be debited. Debits by a pattern never use credit and \
+                        never place holds.",
         "type": ["object", "null"],
         "properties": {
             "per_call": per_call, "per_member_per_day": per_member_per_day, "per_day": per_day,
@@ -111,7 +133,8 @@ shape!(PatternCaps, |generator| {
 });
 
 shape!(PatternWish, |generator| json_schema!({
-    "description": "A pattern that a plugin would like to be granted. The operator writes it out, with caps.",
+    "description": "A pattern that a plugin requests. It is granted only if the operator lists it \
+                    in `grants.patterns`, with limits.",
     "type": "object",
     "properties": {
         "accounts": generator.subschema_for::<PatternName>(),
@@ -122,8 +145,9 @@ shape!(PatternWish, |generator| json_schema!({
 }));
 
 shape!(Permissions, |generator| json_schema!({
-    "description": "What a manifest asks for beyond the plugin's own accounts and the caller's: members as of \
-                    grants, and patterns that are only wished for.",
+    "description": "The permissions that a manifest requests beyond the plugin's own accounts and \
+                    the caller's account: the members of `Grants`, and `patterns`, which are never \
+                    granted automatically.",
     "type": "object",
     "properties": {
         "patterns": {
@@ -142,13 +166,14 @@ fn caps(generator: &mut SchemaGenerator, about: &str) -> Value {
 }
 
 shape!(Missed, |_generator| json_schema!({
-    "description": "What becomes of due times that were missed: each has its run, or they are left out.",
+    "description": "The treatment of due times that the server missed. `catch_up`: each has its \
+                    run. `skip`: they are left out.",
     "type": "string", "enum": ["catch_up", "skip"],
 }));
 
 shape!(Times, |_generator| json_schema!({
-    "description": "When a schedule is due: at each multiple of `every_s` since 1970 UTC, and \
-                    `offset_s` later.",
+    "description": "The due times of a schedule: each multiple of `every_s` seconds since \
+                    1970-01-01 UTC, plus `offset_s` seconds.",
     "type": "object",
     "properties": {
         "every_s": { "type": "integer", "minimum": 1, "maximum": SCHEDULE_SECONDS_MAX },
@@ -159,7 +184,7 @@ shape!(Times, |_generator| json_schema!({
 }));
 
 shape!(Manifest, |generator| json_schema!({
-    "description": "What a plugin says of itself: enough to build slash commands from.",
+    "description": "The manifest of a plugin. It has enough information to build slash commands.",
     "type": "object",
     "properties": {
         "id": generator.subschema_for::<PluginId>(),
@@ -167,22 +192,22 @@ shape!(Manifest, |generator| json_schema!({
         "description": { "type": "string" },
         "license": { "type": "string" },
         "accounts": {
-            "description": "Its own accounts beside `plugin:{name}`.",
+            "description": "The plugin's own accounts in addition to `plugin:{name}`.",
             "type": "array", "items": { "type": "string" },
         },
         "actions": { "type": "array", "items": generator.subschema_for::<Action>() },
         "configuration": {
-            "description": "JSON Schema of its configuration.",
+            "description": "A JSON Schema of the configuration.",
             "type": ["object", "boolean"],
         },
         "permissions": generator.subschema_for::<Permissions>(),
-        "holds": { "description": "How its holds end, by kind.", "type": "object" },
+        "holds": { "description": "The rules for the plugin's holds, by name.", "type": "object" },
         "schedules": {
-            "description": "What it does by itself, and when.",
+            "description": "The actions that the plugin runs by itself, and their due times.",
             "type": "array", "items": { "type": "object", "additionalProperties": true },
         },
         "odds": {
-            "description": "What its games return on average.",
+            "description": "The average return of the plugin's games.",
             "type": "array", "items": { "type": "object", "additionalProperties": true },
         },
     },
@@ -193,36 +218,36 @@ shape!(Manifest, |generator| json_schema!({
 }));
 
 shape!(Action, |generator| json_schema!({
-    "description": "What a plugin can be asked to do.",
+    "description": "An action of a plugin.",
     "type": "object",
     "properties": {
         "name": generator.subschema_for::<ActionName>(),
         "description": { "type": "string" },
-        "arguments": { "description": "JSON Schema of its arguments.", "type": ["object", "boolean"] },
-        "reply": { "description": "JSON Schema of its reply.", "type": ["object", "boolean"] },
+        "arguments": { "description": "A JSON Schema of the arguments.", "type": ["object", "boolean"] },
+        "reply": { "description": "A JSON Schema of the reply.", "type": ["object", "boolean"] },
     },
     "required": ["name", "description", "arguments", "reply"],
 }));
 
 shape!(Finding, |generator| json_schema!({
-    "description": "One thing that is wrong with a component.",
+    "description": "An error in a component.",
     "type": "object",
     "properties": {
         "code": { "type": "string" },
         "message": { "type": "string" },
-        "hint": { "description": "What to do about it.", "type": "string" },
+        "hint": { "description": "Advice on how to correct the error.", "type": "string" },
         "pointer": {
-            "description": "Where it stands in the manifest, as a JSON pointer.",
+            "description": "The place of the error in the manifest, as a JSON pointer (RFC 6901).",
             "type": "string",
         },
         "place": generator.subschema_for::<Place>(),
         "expected": {
-            "description": "What the contract has there: a type in WIT, or a version.",
+            "description": "The expected type in WIT, or the expected version of the contract.",
             "type": "string",
         },
-        "found": { "description": "What the component has instead.", "type": "string" },
+        "found": { "description": "The type or version found in the component.", "type": "string" },
         "nearest": {
-            "description": "What may have been meant: the name that comes nearest.",
+            "description": "The most similar known name, which may be the intended one.",
             "type": "string",
         },
     },
@@ -230,21 +255,21 @@ shape!(Finding, |generator| json_schema!({
 }));
 
 shape!(Place, |_generator| json_schema!({
-    "description": "A place in an upload.",
+    "description": "A position in an uploaded component.",
     "type": "object",
     "properties": {
         "byte": {
-            "description": "How many bytes are before it.",
+            "description": "The offset in bytes.",
             "type": "integer",
             "minimum": 0,
         },
         "function": {
-            "description": "The index of the function that it is in, in its module.",
+            "description": "The index of the enclosing function in its module.",
             "type": "integer",
             "minimum": 0,
         },
         "name": {
-            "description": "That function's name, if the module keeps names.",
+            "description": "The name of that function, if the module contains names.",
             "type": "string",
         },
     },

@@ -1,27 +1,29 @@
-//! What was found when the file was checked or copied.
+//! Schemas of the reports about audits and backups.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Digest, EconomyName, SEGMENT, Timestamp};
+use super::values::{Digest, EconomyName, SEGMENT, Timestamp};
 
 shape!(AuditReport, |generator| json_schema!({
-    "description": "What an audit found.",
+    "description": "The result of an audit.",
     "type": "object",
     "properties": {
-        "ok": { "description": "Whether every promise holds.", "type": "boolean" },
+        "ok": { "description": "True if every promise holds.", "type": "boolean" },
         "records": { "type": "integer", "format": "int64", "minimum": 0 },
         "movements": { "type": "integer", "format": "int64", "minimum": 0 },
         "promises": { "type": "array", "items": generator.subschema_for::<Promise>() },
         "economies": { "type": "array", "items": generator.subschema_for::<EconomyHead>() },
         "outside": {
-            "description": "Accounts outside of their limits, since an operator changed these or forced a reversal.",
+            "description": "Accounts that are outside of their limits because an operator changed \
+                            the limits or forced a reversal. They are not errors.",
             "type": "array", "items": generator.subschema_for::<Outside>(),
         },
         "clock": generator.subschema_for::<ClockView>(),
         "heads": {
-            "description": "The heads that were looked for; absent if none was.",
+            "description": "The results of the search for the given heads; absent if the request \
+                            names none.",
             "type": "array", "items": generator.subschema_for::<FoundHead>(),
         },
     },
@@ -29,17 +31,20 @@ shape!(AuditReport, |generator| json_schema!({
 }));
 
 shape!(ClockView, |generator| json_schema!({
-    "description": "The time that records are stamped with, beside the clock of the machine.",
+    "description": "The time of the server, which stamps records, compared with the clock of the \
+                    machine.",
     "type": "object",
     "properties": {
         "kept": generator.subschema_for::<Timestamp>(),
         "wall": generator.subschema_for::<Timestamp>(),
         "difference_ms": {
-            "description": "Milliseconds by which the machine is ahead; negative where it is behind.",
+            "description": "The milliseconds by which the machine's clock is ahead of the server's \
+                            time; negative if it is behind.",
             "type": "integer", "format": "int64",
         },
         "followed": {
-            "description": "Whether the difference is small enough to be made up for by itself.",
+            "description": "True if the difference is small enough for the server to follow the \
+                            machine's clock by itself.",
             "type": "boolean",
         },
     },
@@ -47,15 +52,15 @@ shape!(ClockView, |generator| json_schema!({
 }));
 
 shape!(Promise, |_generator| json_schema!({
-    "description": "A promise of `docs/promises.md`.",
+    "description": "The result of the check of one promise in `docs/promises.md`.",
     "type": "object",
     "properties": {
         "number": { "type": "integer", "minimum": 1 },
         "name": { "type": "string" },
         "ok": { "type": "boolean" },
-        "checked": { "description": "What was checked.", "type": "string" },
+        "checked": { "description": "A summary of the check.", "type": "string" },
         "findings": {
-            "description": "What was found, the first 20.",
+            "description": "The first 20 violations.",
             "type": "array", "items": { "type": "string" },
         },
     },
@@ -63,24 +68,25 @@ shape!(Promise, |_generator| json_schema!({
 }));
 
 shape!(EconomyHead, |generator| json_schema!({
-    "description": "An economy at the end of its journal.",
+    "description": "The newest record of an economy.",
     "type": "object",
     "properties": {
         "economy": generator.subschema_for::<EconomyName>(),
-        "seq": { "description": "Its records.", "type": "integer", "format": "int64", "minimum": 0 },
+        "seq": { "description": "The number of records in the journal.", "type": "integer", "format": "int64", "minimum": 0 },
         "head": generator.subschema_for::<Digest>(),
     },
     "required": ["economy", "seq", "head"],
 }));
 
 shape!(Outside, |generator| json_schema!({
-    "description": "An account outside of its limits, and why that may be.",
+    "description": "An account that is outside of its limits, with the record that explains it.",
     "type": "object",
     "properties": {
         "economy": generator.subschema_for::<EconomyName>(),
         "what": { "type": "string" },
         "explained_by_seq": {
-            "description": "The record that last changed the account's limits, or was forced on it.",
+            "description": "The record that last changed the account's limits, or that was forced \
+                            on it.",
             "type": "integer", "format": "int64", "minimum": 0,
         },
     },
@@ -88,21 +94,23 @@ shape!(Outside, |generator| json_schema!({
 }));
 
 shape!(SeenHead, |_generator| json_schema!({
-    "description": "The hash of a record that was seen before, alone or after its economy.",
+    "description": "The hash of a record that a client has seen before, optionally with its \
+                    economy: `HASH` or `ECONOMY:HASH`.",
     "type": "string", "pattern": format!("^({SEGMENT}:)?[0-9a-f]{{64}}$"),
 }));
 
 shape!(FoundHead, |generator| json_schema!({
-    "description": "A head that was looked for.",
+    "description": "The result of the search for a head.",
     "type": "object",
     "properties": {
         "economy": {
-            "description": "Whose it was found to be, or was said to be.",
+            "description": "The economy that contains the head, or the economy of the request if \
+                            no record has this hash.",
             "anyOf": [generator.subschema_for::<EconomyName>(), { "type": "null" }],
         },
         "head": generator.subschema_for::<Digest>(),
         "seq": {
-            "description": "The record that has it; null if there is none.",
+            "description": "The number of the record with this hash; null if there is none.",
             "type": ["integer", "null"], "format": "int64", "minimum": 0,
         },
     },
@@ -110,13 +118,14 @@ shape!(FoundHead, |generator| json_schema!({
 }));
 
 shape!(BackupReport, |generator| json_schema!({
-    "description": "A copy that is there and verified.",
+    "description": "The result of a backup: a complete and verified copy of the database file.",
     "type": "object",
     "properties": {
-        "path": { "description": "Where it is.", "type": "string" },
-        "bytes": { "description": "Its size.", "type": "integer", "format": "int64", "minimum": 0 },
+        "path": { "description": "The path of the copy on the server.", "type": "string" },
+        "bytes": { "description": "The size of the copy, in bytes.", "type": "integer", "format": "int64", "minimum": 0 },
         "records": { "type": "integer", "format": "int64", "minimum": 0 },
-        "audited": { "description": "Whether each record was decided again.", "type": "boolean" },
+        "audited": { "description": "True if every record was replayed against the rules of the \
+                                     ledger.", "type": "boolean" },
         "economies": { "type": "array", "items": generator.subschema_for::<EconomyHead>() },
     },
     "required": ["path", "bytes", "records", "audited", "economies"],

@@ -1,4 +1,4 @@
-//! Holds.
+//! Response bodies about holds.
 
 use bursar_ledger::{
     AccountId, Amount, AssetId, Hold, HoldEnd, HoldId, OnExpiry, PluginName, Timestamp,
@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::http::api::schemas;
 
-/// `open`: what is left can be captured or released. `captured`: all of it was. `released`: what was
-/// left was. `expired`: its time was over.
+/// `open`: the remaining amount can be captured or released. `captured`: the whole amount was
+/// captured. `released`: the remaining amount was released. `expired`: the hold reached its expiry.
 #[derive(Serialize, JsonSchema, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum HoldStatus {
@@ -30,7 +30,7 @@ impl From<HoldEnd> for HoldStatus {
     }
 }
 
-/// An amount that is reserved on one account for another.
+/// A hold: an amount that is reserved on one account for another.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Hold")]
 pub(crate) struct HoldView<'a> {
@@ -40,45 +40,46 @@ pub(crate) struct HoldView<'a> {
     terms: HoldTerms<'a>,
 }
 
-/// What is reserved, for whom and until when, and what has become of it.
+/// The terms and the present state of a hold.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct HoldTerms<'a> {
     status: HoldStatus,
-    /// The account on which it is reserved.
+    /// The account on which the amount is reserved.
     #[schemars(with = "schemas::AccountName")]
     from: &'a AccountId,
-    /// The account that gets what is captured.
+    /// The account that receives captured amounts.
     #[schemars(with = "schemas::AccountName")]
     to: &'a AccountId,
     #[schemars(with = "schemas::AssetName")]
     asset: &'a AssetId,
-    /// What was reserved at first.
+    /// The amount that was reserved when the hold was placed.
     #[schemars(with = "schemas::Amount")]
     amount: Amount,
-    /// What was captured of it.
+    /// The amount that was captured.
     #[schemars(with = "schemas::Limit")]
     captured: u64,
-    /// What is still reserved.
+    /// The amount that is still reserved.
     #[schemars(with = "schemas::Limit")]
     remaining: u64,
     #[schemars(with = "schemas::Timestamp")]
     placed_at: Timestamp,
-    /// From when on it cannot be captured any more.
+    /// The time of expiry. From then on the hold cannot be captured.
     #[schemars(with = "schemas::Timestamp")]
     expires_at: Timestamp,
     #[schemars(with = "schemas::OnExpiry")]
     on_expiry: OnExpiry,
-    /// The plugin that placed it, and alone ends it before its time.
+    /// The plugin that placed the hold. Only this plugin, or a key with the scope `admin`, can end
+    /// it before its expiry.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::PluginName")]
     plugin: Option<&'a PluginName>,
-    /// When it ended; absent while it is open.
+    /// The time at which the hold ended; absent while it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Timestamp")]
     ended_at: Option<Timestamp>,
 }
 
-/// An open hold.
+/// Converts an open hold.
 pub(crate) fn hold(id: HoldId, hold: &Hold) -> HoldView<'_> {
     let posting = hold.reservation.posting();
     let terms = HoldTerms {
@@ -98,7 +99,7 @@ pub(crate) fn hold(id: HoldId, hold: &Hold) -> HoldView<'_> {
     HoldView { id, terms }
 }
 
-/// A hold as it was placed, and what has become of it.
+/// Converts the history of a hold.
 pub(crate) fn past_hold(id: HoldId, history: &HoldHistory) -> HoldView<'_> {
     let HoldHistory {
         placed,
@@ -116,14 +117,14 @@ pub(crate) fn past_hold(id: HoldId, history: &HoldHistory) -> HoldView<'_> {
     view
 }
 
-/// What is left of a hold.
+/// The remaining amount of a hold.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "HoldLeft")]
 pub(crate) struct HoldLeftView {
     #[schemars(with = "schemas::Uuid")]
     pub(crate) id: HoldId,
     pub(crate) status: HoldStatus,
-    /// What is still reserved.
+    /// The amount that is still reserved.
     #[schemars(with = "schemas::Limit")]
     pub(crate) remaining: u64,
 }

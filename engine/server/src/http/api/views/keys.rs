@@ -1,4 +1,4 @@
-//! API keys.
+//! Response bodies about API keys.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::http::api::schemas;
 
-/// An API key, without anything of its secret.
+/// An API key without its secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Key")]
 pub(crate) struct KeyView<'a> {
@@ -20,23 +20,23 @@ pub(crate) struct KeyView<'a> {
     created_at: Timestamp,
     #[schemars(with = "Vec<schemas::KeyScope>")]
     scopes: &'a Scopes,
-    /// The economies in which it is good; all of them where absent.
+    /// The economies in which the key is valid; all economies if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<schemas::EconomyName>")]
     economies: Option<&'a BTreeSet<EconomyId>>,
-    /// The most that one request with it may move; any amount where absent.
+    /// The most that one request with this key may move; unlimited if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::TransferCap")]
     transfer_cap: Option<&'a TransferCap>,
-    /// How often it may ask; as often as it likes where absent.
+    /// The rate limit of the key; unlimited if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::RateLimit")]
     rate_limit: Option<RateLimit>,
-    /// The accounts that it may open with the scope `call`; none where absent.
+    /// The accounts that the key may open with the scope `call`; none if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Admission")]
     admits: Option<&'a CallerAdmission>,
-    /// Whether it is good for nothing any more.
+    /// True if the key is revoked and no longer valid.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     revoked: bool,
 }
@@ -54,13 +54,14 @@ pub(crate) fn key<'a>(id: &'a KeyId, key: &'a ApiKey) -> KeyView<'a> {
     }
 }
 
-/// What is sent beside a key that is new or has another secret.
+/// The body of a response about a key that may have a new secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PutKeyWithSecret")]
 pub(crate) struct WithSecret<T> {
     #[serde(flatten)]
     pub(crate) view: T,
-    /// The key itself: here and nowhere else. Absent if the secret stayed.
+    /// The secret key itself. It is sent in this response only and cannot be retrieved later.
+    /// Absent if the secret did not change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(crate) key: Option<String>,

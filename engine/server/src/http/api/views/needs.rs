@@ -1,4 +1,4 @@
-//! Balances that plugins need, beside what is there.
+//! Response bodies about the balances that plugins need.
 
 use bursar_ledger::{AccountId, Amount, AssetId, Books, EconomyId, Installation, Need};
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::http::api::schemas;
 
-/// A balance that a plugin needs, and what is there.
+/// A balance that a plugin needs, compared with the present balance.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Need")]
 pub(crate) struct NeedView<'a> {
@@ -14,20 +14,20 @@ pub(crate) struct NeedView<'a> {
     account: &'a AccountId,
     #[schemars(with = "schemas::AssetName")]
     asset: &'a AssetId,
-    /// The least that is to be available.
+    /// The least available balance that the plugin needs.
     #[schemars(with = "schemas::Amount")]
     at_least: Amount,
-    /// What is available now.
+    /// The present available balance.
     #[schemars(with = "schemas::Units")]
     available: i64,
-    /// Whether that is enough.
+    /// True if the present balance is sufficient.
     met: bool,
-    /// The request that adds what is missing.
+    /// A request that adds the missing amount; absent if nothing is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     fund: Option<FundView<'a>>,
 }
 
-/// A request that adds to a balance, by issuing. A transfer from another account does as well.
+/// A request that issues the missing amount. A transfer from another account has the same effect.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Fund")]
 struct FundView<'a> {
@@ -65,7 +65,7 @@ fn view<'a>(economy: &EconomyId, books: &Books, need: &'a Need) -> NeedView<'a> 
     } = need;
     let found = books.account(account);
     let available = found.map_or(0, |found| found.balance(asset).available());
-    // What is missing to one that is far below zero may be more than one request can add.
+    // An account that is far below zero may lack more than one request can add.
     let has = u64::try_from(available).unwrap_or(0);
     let missing = Amount::new(at_least.get().saturating_sub(has));
     NeedView {

@@ -1,4 +1,4 @@
-//! Plugins and components.
+//! Response bodies about plugins and components.
 
 use bursar_host::Manifest;
 use std::collections::BTreeMap;
@@ -14,51 +14,54 @@ use serde_json::Value;
 use super::needs::{NeedView, needs};
 use super::switched_off::{SwitchedOffView, switched_off};
 use crate::http::api::schemas;
-use crate::http::problem;
 use crate::service::ConflictCount;
 
-/// A plugin as it is installed.
+/// An installed plugin.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Plugin")]
 pub(crate) struct PluginView<'a> {
-    /// The name under which it is installed, which is in its path and in the names of its accounts.
+    /// The name under which the plugin is installed. It is part of its path and of the names of its
+    /// accounts.
     #[schemars(with = "schemas::PluginName")]
     name: &'a PluginName,
-    /// The plugin that it is, as its manifest says.
+    /// The id of the plugin in its manifest.
     #[schemars(with = "schemas::PluginId")]
     plugin: &'a PluginId,
-    /// Which component runs.
+    /// The hash of the installed component.
     #[schemars(with = "schemas::Digest")]
     component: Digest,
-    /// Whether it may be called.
+    /// True if the plugin can be called.
     enabled: bool,
-    /// What its manifest asks for, and `"requested"` grants: patterns are not among it.
+    /// The permissions that the manifest requests and `"grants": "requested"` grants. Patterns are
+    /// not among them.
     #[schemars(with = "schemas::Grants")]
     requested: &'a Grants,
-    /// What it was granted.
+    /// The permissions that the operator granted.
     #[schemars(with = "schemas::Grants")]
     grants: &'a Grants,
-    /// The operator's configuration, as the manifest's schema has it.
+    /// The operator's configuration. It matches the schema in the manifest.
     #[schemars(with = "Value")]
     config: &'a Document,
-    /// Whether a newer version takes its place by itself, if it asks for no more.
+    /// True if the server installs a newer version of the plugin automatically, unless it requests
+    /// more permissions.
     follow: bool,
-    /// The component that was here before, to which it can be rolled back.
+    /// The hash of the component that was installed before; a rollback returns to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Digest")]
     previous: Option<Digest>,
-    /// What it does by itself.
+    /// The plugin's schedules, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     schedules: BTreeMap<&'a str, ScheduleView>,
-    /// Calls that have drawn and then broken off since it was last set; with the third it is off.
+    /// The calls that failed after a draw since the plugin was last set. The third one disables the
+    /// plugin.
     broken_draws: u32,
-    /// The reason for which the server has switched it off by itself.
+    /// The reason for which the server disabled the plugin; absent if it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     switched_off: Option<SwitchedOffView<'a>>,
-    /// Bytes of its own keys and values together.
+    /// The bytes that the plugin's keys and values occupy.
     state_bytes: usize,
-    /// Balances that it needs with its configuration, as it said when that was set, and what is there now.
-    /// Where one is not met, calls will decline.
+    /// The balances that the plugin needs with its present configuration, compared with the present
+    /// balances. Calls will decline while one of them is not met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     needs: Vec<NeedView<'a>>,
 }
@@ -88,34 +91,35 @@ pub(crate) fn plugin<'a>(
     }
 }
 
-/// A plugin with its manifest; one that does not load says why instead.
+/// An installed plugin with its manifest, or with the reason for which its component cannot be
+/// loaded.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PluginWithManifest")]
-pub(crate) struct DescribedView<'a> {
+pub(crate) struct PluginDetailsView<'a> {
     #[serde(flatten)]
     pub(crate) plugin: PluginView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Manifest")]
     pub(crate) manifest: Option<&'a Manifest>,
-    /// Why it does not load.
+    /// The reason for which the component cannot be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "problem::ProblemBody<'static>")]
+    #[schemars(with = "super::problems::ProblemBody<'static>")]
     pub(crate) problem: Option<Value>,
     pub(crate) conflicts: ConflictsView,
-    /// The newest version of it that was uploaded, if it is newer than the one that is installed.
+    /// The newest uploaded version of the plugin, if it is newer than the installed one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) newer: Option<NewerVersionView<'a>>,
 }
 
-/// How often calls met what others had changed meanwhile, since the server has started. Many of them
-/// mean that the plugin reads what all its calls write: has-at-least does not conflict, and a key for
-/// each member conflicts with that member's calls alone.
+/// Conflicts between calls of the plugin since the server started. Many conflicts mean that the
+/// plugin reads state that all of its calls write. `has-at-least` instead of `balance`, or one key
+/// for each member instead of a shared one, avoids them.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Conflicts")]
 pub(crate) struct ConflictsView {
-    /// How often a call ran again.
+    /// The number of times that a call was run again.
     ran_again: u64,
-    /// How many calls ran as often as any may, and were answered with `conflict`.
+    /// The number of calls that reached the limit of attempts and failed with `conflict`.
     given_up: u64,
 }
 
@@ -128,17 +132,18 @@ impl From<ConflictCount> for ConflictsView {
     }
 }
 
-/// A version of a plugin that waits to be installed.
+/// An uploaded version of a plugin that is not installed yet.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "NewerVersion")]
 pub(crate) struct NewerVersionView<'a> {
     #[schemars(with = "schemas::Digest")]
     component: Digest,
     version: &'a str,
-    /// What its manifest asks for.
+    /// The permissions that its manifest requests.
     #[schemars(with = "schemas::Permissions")]
     requested: &'a Permissions,
-    /// Whether that is more than what the installed one asks for: then it never follows by itself.
+    /// True if it requests more than the installed version requests. The server never installs
+    /// such a version automatically.
     asks_for_more: bool,
 }
 
@@ -155,7 +160,7 @@ pub(crate) fn newer_version<'a>(
     }
 }
 
-/// A plugin that is gone.
+/// An uninstalled plugin.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PluginRemoved")]
 pub(crate) struct RemovedPluginView<'a> {
@@ -165,17 +170,17 @@ pub(crate) struct RemovedPluginView<'a> {
     pub(crate) removed: bool,
 }
 
-/// When a schedule of a plugin is due.
+/// A schedule of a plugin.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Schedule")]
 struct ScheduleView {
-    /// Seconds from one due time to the next.
+    /// The seconds between two due times.
     every_s: u64,
-    /// Seconds from each multiple of that since 1970 UTC to the due time.
+    /// The seconds from each multiple of `every_s` since 1970-01-01 UTC to the due time.
     offset_s: u64,
     #[schemars(with = "schemas::Missed")]
     missed: MissedPolicy,
-    /// The next due time that has not had its run.
+    /// The next due time that has not been run.
     #[schemars(with = "schemas::Timestamp")]
     next_due: Timestamp,
 }
@@ -193,17 +198,17 @@ fn schedules(installation: &Installation) -> BTreeMap<&str, ScheduleView> {
     all.collect()
 }
 
-/// A component that was uploaded.
+/// An uploaded component.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Component")]
 pub(crate) struct ComponentView<'a> {
     #[schemars(with = "schemas::Digest")]
     component: &'a Digest,
-    /// The plugin that it is, as its manifest says.
+    /// The id of the plugin in the component's manifest.
     plugin: &'a str,
-    /// The version that its manifest says.
+    /// The version in the component's manifest.
     version: &'a str,
-    /// Its size.
+    /// The size in bytes.
     bytes: u64,
     #[schemars(with = "schemas::Timestamp")]
     added_at: Timestamp,

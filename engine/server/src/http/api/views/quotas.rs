@@ -1,4 +1,4 @@
-//! The quotas of an economy.
+//! Response bodies about the quotas of an economy.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use bursar_ledger::{Books, Quota, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// One quota of an economy.
+/// A quota of an economy.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Quota")]
 pub(crate) struct QuotaView {
-    /// The most that the economy may keep.
+    /// The present limit.
     limit: u64,
-    /// The amount that it keeps. Open event streams are counted by GET only.
+    /// The present use. The use of `streams` is present in the response to a GET only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) used: Option<u64>,
-    /// The limit where none was set.
+    /// The limit if none was set.
     default: u64,
     /// The highest limit that can be set.
     max: u64,
@@ -29,7 +29,7 @@ pub(crate) struct QuotasView {
     pub(crate) quotas: BTreeMap<&'static str, QuotaView>,
 }
 
-/// The quotas of some books, with what is in use at a moment.
+/// Returns the quotas of an economy with their use at a time.
 pub(crate) fn quotas(books: &Books, at: Timestamp) -> QuotasView {
     let view = |quota: Quota| QuotaView {
         limit: books.quota(quota),

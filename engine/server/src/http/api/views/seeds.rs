@@ -1,4 +1,4 @@
-//! Seeds of draws: what is committed to, and what is public since.
+//! Response bodies about seeds of draws.
 
 use bursar_ledger::{
     AccountId, ActiveSeed, Books, Digest, DrawOrigin, SeedView as Known, Timestamp,
@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::http::api::schemas;
 
-/// `next`: committed to, nothing was drawn from it. `active`: draws are made from it. `hidden`: no
-/// new draw is, and games are open that have. `revealed`: anybody can draw again.
+/// `next`: its commitment is public, and nothing was drawn from it. `active`: draws use it.
+/// `hidden`: no new draws use it, and games that used it are still open. `revealed`: the seed is
+/// public, and anyone can verify its draws.
 #[derive(Serialize, JsonSchema, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SeedStatus {
@@ -25,10 +26,11 @@ pub(crate) enum SeedStatus {
 pub(crate) struct SeedView {
     number: u64,
     status: SeedStatus,
-    /// SHA-256 of the seed's 32 bytes, public before anything was drawn from it.
+    /// The SHA-256 hash of the seed's 32 bytes. It is public before anything is drawn from the
+    /// seed.
     #[schemars(with = "schemas::Digest")]
     commitment: Digest,
-    /// The seed, as hexadecimal digits, once it is revealed.
+    /// The seed in hexadecimal digits; absent until it is revealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "schemas::Digest")]
     seed: Option<String>,
@@ -49,20 +51,20 @@ pub(crate) fn seed(known: &Known, active: u64) -> SeedView {
     }
 }
 
-/// From which server seed an economy draws.
+/// The server seed from which an economy draws.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ActiveSeed")]
 pub(crate) struct ActiveSeedView {
-    /// The number of the server seed that draws are made from.
+    /// The number of the active server seed.
     active: u64,
-    /// Since when.
+    /// The time at which it became active.
     #[schemars(with = "schemas::Timestamp")]
     active_since: Timestamp,
-    /// Draws that were made from it.
+    /// The number of draws from it.
     draws: u64,
     /// The nonce of the next call that draws.
     next_nonce: u64,
-    /// The seed that is active and the one that comes after it.
+    /// The active server seed and the one after it.
     seeds: Vec<SeedView>,
 }
 
@@ -85,20 +87,20 @@ pub(crate) fn active_seed(books: &Books) -> ActiveSeedView {
     }
 }
 
-/// What a member puts into its draws.
+/// The client seed of a member, which is mixed into its draws.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ClientSeed")]
 pub(crate) struct ClientSeedView<'a> {
     #[schemars(with = "schemas::AccountName")]
     account: &'a AccountId,
-    /// What it puts in; the name of the account until it says otherwise.
+    /// The client seed; the name of the account if the member has not chosen one.
     client_seed: String,
-    /// Whether the member chose it after the present server seed was committed to. If not, the house
-    /// could have made its seed to fit.
+    /// True if the member chose the client seed after the commitment to the active server seed.
+    /// Otherwise the operator could have chosen the server seed to fit.
     by_member: bool,
-    /// The number of the server seed that it is drawn with.
+    /// The number of the server seed with which it is used.
     seed: u64,
-    /// The commitment to that.
+    /// The commitment to that server seed.
     #[schemars(with = "schemas::Digest")]
     commitment: Digest,
 }
@@ -114,20 +116,20 @@ pub(crate) fn client_seed<'a>(account: &'a AccountId, books: &Books) -> ClientSe
     }
 }
 
-/// Where the draws of a call come from.
+/// The inputs of the draws of a call.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DrawOrigin")]
 pub(crate) struct OriginView<'a> {
     /// The number of the server seed.
     seed: u64,
-    /// The commitment to it.
+    /// The commitment to the server seed.
     #[schemars(with = "schemas::Digest")]
     commitment: Digest,
-    /// The number that the economy handed out for this call and no other.
+    /// A number that the economy assigned to this call only.
     nonce: u64,
-    /// What the member has put in.
+    /// The client seed of the member.
     client_seed: &'a str,
-    /// Whether the member chose that after the commitment.
+    /// True if the member chose the client seed after the commitment.
     by_member: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The reason for which the server itself has switched a plugin off.
+//! Response bodies about plugins that the server disabled.
 
 use bursar_ledger::{Plugin, SwitchOffReason, Timestamp};
 use schemars::JsonSchema;
@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::http::api::schemas;
 
-/// The reason for which the server has switched a plugin off, until `enabled: true` is PUT again.
+/// The reason for which the server disabled a plugin. A PUT with `enabled: true` enables it again.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SwitchedOff")]
 pub(crate) struct SwitchedOffView<'a> {
     reason: ReasonView,
-    /// The schedule that keeps failing.
+    /// The schedule that fails repeatedly.
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<&'a str>,
-    /// The counts; absent for draws, which `broken_draws` counts.
+    /// The counts; absent for `broken_draws`, which `broken_draws` of the plugin counts.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     counted: Option<CountedView>,
 }
@@ -25,26 +25,26 @@ pub(crate) struct SwitchedOffView<'a> {
 enum ReasonView {
     /// Most of its calls, by several callers, ended in a fault.
     Faults,
-    /// Most of its calls, by several callers, ran into the deadline while it used the processor.
+    /// Most of its calls, by several callers, reached the deadline while they used the processor.
     Deadlines,
-    /// One of its schedules has failed in each of its latest runs.
+    /// All of the latest runs of one schedule failed.
     Schedule,
-    /// Its calls have drawn and then broken off.
+    /// Three of its calls failed after a draw.
     BrokenDraws,
 }
 
-/// The calls for which a plugin was switched off.
+/// The calls for which the server disabled a plugin.
 #[derive(Serialize, JsonSchema)]
 struct CountedView {
-    /// Calls that were counted.
+    /// The number of calls that were considered.
     calls: u32,
-    /// Calls among them that ended in a fault.
+    /// The calls among them that ended in a fault.
     faults: u32,
-    /// Calls among them that ran into the deadline.
+    /// The calls among them that reached the deadline.
     deadlines: u32,
-    /// Callers of those that failed; at least so many. A schedule has none.
+    /// The number of different callers of failed calls, or a lower bound of it. 0 for a schedule.
     callers: u32,
-    /// Processor time of those that failed, in milliseconds; a fault counts as 5 at least.
+    /// The processor time of the failed calls, in milliseconds; each fault counts as at least 5.
     cpu_ms: u64,
     #[schemars(with = "schemas::Timestamp")]
     at: Timestamp,

@@ -1,4 +1,4 @@
-//! Webhooks, and how far they have come.
+//! Response bodies about webhooks.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +9,17 @@ use serde::Serialize;
 
 use crate::http::api::schemas;
 
-/// A webhook as everybody may see it who may read: without its secret, and without its URL.
+/// A webhook without its secret and its URL, for keys that may read the economy.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "WebhookRecord")]
 pub(crate) struct WebhookView<'a> {
     #[schemars(with = "schemas::WebhookName")]
     id: &'a WebhookId,
-    /// Whether anything is sent.
+    /// True if events are sent.
     enabled: bool,
     #[schemars(with = "schemas::Timestamp")]
     created_at: Timestamp,
-    /// Which events are sent; all of them where absent.
+    /// The kinds of events that are sent; all kinds if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<schemas::EventKind>")]
     kinds: Option<&'a BTreeSet<EventKind>>,
@@ -34,7 +34,7 @@ pub(crate) fn webhook<'a>(id: &'a WebhookId, webhook: &'a Webhook) -> WebhookVie
     }
 }
 
-/// A webhook as an admin sees it.
+/// A webhook as an administrator sees it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Webhook")]
 pub(crate) struct WebhookReadView<'a> {
@@ -45,7 +45,7 @@ pub(crate) struct WebhookReadView<'a> {
     pub(crate) delivery: DeliveryView<'a>,
 }
 
-/// A webhook that is gone.
+/// A deleted webhook.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "WebhookRemoved")]
 pub(crate) struct RemovedWebhookView<'a> {
@@ -55,36 +55,36 @@ pub(crate) struct RemovedWebhookView<'a> {
     pub(crate) removed: bool,
 }
 
-/// The last try that was not accepted.
+/// The last failed attempt to deliver an event.
 #[derive(JsonSchema)]
 #[schemars(rename = "WebhookError")]
 struct ErrorView {
     #[serde(rename = "at")]
     #[schemars(with = "schemas::Timestamp")]
     _at: Timestamp,
-    /// The event that was sent.
+    /// The number of the event.
     #[serde(rename = "seq")]
     _seq: u64,
-    /// What went wrong.
+    /// A description of the failure.
     #[serde(rename = "what")]
     _what: String,
 }
 
-/// How far a webhook has come.
+/// The progress of a webhook.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "WebhookDelivery")]
 pub(crate) struct DeliveryView<'a> {
-    /// The next event that is looked at.
+    /// The number of the next event to deliver.
     next_seq: u64,
-    /// How often that was tried in vain.
+    /// The number of failed attempts to deliver that event.
     failures: u32,
-    /// When an event was last accepted; null if none was.
+    /// The time at which an event was last accepted; null if none was.
     #[schemars(with = "Option<schemas::Timestamp>")]
     last_success: Option<Timestamp>,
-    /// What went wrong last; null if nothing did.
+    /// The last failure; null if there was none.
     #[schemars(with = "Option<ErrorView>")]
     last_error: Option<&'a DeliveryError>,
-    /// How many events were given up.
+    /// The number of events that were given up.
     dead_letters: usize,
 }
 

@@ -1,12 +1,12 @@
-//! The answers of a route: those that it says, and those that follow from what it takes.
+//! The responses of a route: those that the route lists, and those that follow from its other
+//! properties.
 
 use axum::http::StatusCode;
 use schemars::generate::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::{PROBLEM, names};
-use crate::http::api::route::{Access, Answers, Route};
-use crate::http::problem::ProblemBody;
+use crate::http::api::route::{Access, Response, Route};
+use crate::http::api::views::{PROBLEM, ProblemBody};
 
 pub(super) fn responses(generator: &mut SchemaGenerator, route: &Route) -> Map<String, Value> {
     let mut responses = Map::new();
@@ -23,7 +23,8 @@ pub(super) fn responses(generator: &mut SchemaGenerator, route: &Route) -> Map<S
     problems.extend(implied(route));
     problems.sort_by_key(|(status, _)| *status);
     for same in problems.chunk_by(|one, other| one.0 == other.0) {
-        let (status, codes) = (same[0].0, same.iter().flat_map(|(_, codes)| *codes));
+        let status = same[0].0;
+        let codes = same.iter().flat_map(|(_, codes)| *codes);
         let codes: Vec<&str> = codes.copied().collect();
         responses.insert(
             status.as_str().into(),
@@ -33,7 +34,7 @@ pub(super) fn responses(generator: &mut SchemaGenerator, route: &Route) -> Map<S
     responses
 }
 
-fn content(generator: &mut SchemaGenerator, answer: &Answers) -> Value {
+fn content(generator: &mut SchemaGenerator, answer: &Response) -> Value {
     let mut content = json!({ "schema": (answer.schema)(generator) });
     if let Some(example) = &answer.example {
         content["example"] = example.clone();
@@ -54,14 +55,14 @@ fn problem(
     codes.sort_unstable();
     codes.dedup();
     let listed: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
-    let reason = status.canonical_reason().unwrap_or("A no");
+    let reason = status.canonical_reason().unwrap_or("Problem");
     let schema = generator.subschema_for::<ProblemBody<'static>>();
     let mut response = json!({
         "description": format!("{reason}: {}.", listed.join(", ")),
         "content": { PROBLEM: { "schema": schema } },
         "x-codes": codes,
     });
-    let kept = [
+    let stored = [
         StatusCode::CONFLICT,
         StatusCode::UNPROCESSABLE_ENTITY,
         StatusCode::BAD_GATEWAY,
@@ -77,23 +78,24 @@ fn problem(
         });
     } else if status == StatusCode::UNAUTHORIZED {
         response["headers"] = json!({ "WWW-Authenticate": header("WwwAuthenticate") });
-    } else if route.operation.repeats && kept.contains(&status) {
+    } else if route.operation.repeats && stored.contains(&status) {
         response["headers"] = replayed();
     }
     response
 }
 
-/// The ways to say no that a route need not mention.
+/// Returns the problems that follow from a route's properties, so that the route need not list
+/// them.
 fn implied(route: &Route) -> Vec<(StatusCode, &'static [&'static str])> {
     let mut implied: Vec<(StatusCode, &'static [&'static str])> = Vec::new();
     let operation = &route.operation;
-    let takes_a_key = operation.access != Access::Anybody;
+    let takes_a_key = operation.access != Access::Public;
     if takes_a_key {
         implied.push((StatusCode::UNAUTHORIZED, &["unauthorized"]));
         implied.push((StatusCode::TOO_MANY_REQUESTS, &["rate_limited"]));
         implied.push((StatusCode::INTERNAL_SERVER_ERROR, &["internal"]));
     }
-    let in_economy = names(route.path).any(|name| name == "economy");
+    let in_economy = route.parameters().any(|name| name == "economy");
     let scoped = matches!(
         operation.access,
         Access::Key(_) | Access::Everywhere(_) | Access::Owner
@@ -102,10 +104,12 @@ fn implied(route: &Route) -> Vec<(StatusCode, &'static [&'static str])> {
         implied.push((StatusCode::FORBIDDEN, &["forbidden"]));
     }
     if in_economy {
-        // To open an economy, too: one that the key may not see is not there.
+        // This holds for opening an economy, too: an economy that the key may not see is reported
+        // as not found.
         implied.push((StatusCode::NOT_FOUND, &["economy_not_found"]));
     }
-    if names(route.path).next().is_some() || operation.query.is_some() || operation.body.is_some() {
+    if route.parameters().next().is_some() || operation.query.is_some() || operation.body.is_some()
+    {
         implied.push((StatusCode::BAD_REQUEST, &["malformed"]));
     }
     if operation.body.is_some() {
