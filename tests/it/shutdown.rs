@@ -42,6 +42,28 @@ async fn a_server_whose_writer_failed_reports_it_and_stops() {
     assert_eq!(server.wait_for_end().await, Ended::GaveUp);
 }
 
+/// Overwrites everything of a file but its first page with zeros.
+fn damage(path: &std::path::Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes.iter_mut().skip(4096).for_each(|byte| *byte = 0);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_answer_that_cannot_be_read_is_unavailable() {
+    let (server, mut guild) = TestServer::with_guild(2).await;
+    let paid = guild.transfer("pay-1", "user:1", "user:2", 1).await;
+    assert_eq!(paid.status, 201);
+    damage(&server.file());
+    damage(&server.file().with_extension("db-wal"));
+    let outcome = guild.get("/v1/economies/guild/outcomes/pay-1").await;
+    assert_eq!(
+        (outcome.status.as_u16(), outcome.code()),
+        (503, "unavailable".into())
+    );
+    assert!(outcome.retry_after.is_some());
+}
+
 /// Sends a request without its body.
 async fn send_unfinished_request(address: &str, key: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();

@@ -13,7 +13,6 @@ use super::extract::Path;
 use super::problem::Problem;
 use super::render::{KeptCreated, KeptDone};
 use super::{Api, extract, money};
-use crate::service::blocking;
 use crate::service::error::ServiceError;
 
 const NOT_STORED: &str = "no answer is stored under this idempotency key: the request was not \
@@ -47,6 +46,7 @@ pub(super) fn route() -> Route {
         .error(StatusCode::UNPROCESSABLE_ENTITY, money::HOLD_REJECTIONS)
         .error(StatusCode::BAD_GATEWAY, &["plugin_fault"])
         .repeats()
+        .reads_the_file()
 }
 
 /// `GET …/outcomes/{idempotency_key}`
@@ -61,10 +61,10 @@ pub(super) async fn read(
         return Err(ServiceError::NoEconomy.into());
     }
     let key: IdempotencyKey = extract::name("idempotency key", &key)?;
-    let storage = api.service.storage().clone();
-    let stored = blocking(move || storage.stored(&economy, &key)).await?;
-    let stored = stored
-        .map_err(|_| Problem::internal("the database file could not be read"))?
+    let stored = api
+        .service
+        .read(move |storage| storage.stored(&economy, &key))
+        .await?
         .ok_or_else(|| Problem::new(Code::OutcomeNotFound, NOT_STORED))?;
     let answer = Answer {
         status: stored.status,
