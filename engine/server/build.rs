@@ -1,7 +1,7 @@
 //! Compiles the bundled plugins into components, so that the binary carries them.
 //!
-//! They are built from source by the same cargo, for the WebAssembly target and into a target
-//! directory of their own: the one outside is locked while this runs.
+//! The same cargo builds them from source for the WebAssembly target. They have a target directory of their own,
+//! because cargo locks the outer one while this script runs.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,7 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The plugins that the binary carries, and two guests: `malicious` is for the demo as well, and `rob` is
-/// for the tests alone.
+/// The bundled plugins, and two guests: `malicious` is for the demo and the tests, `rob` for the tests alone.
 const PLUGINS: [&str; 12] = [
     "shop",
     "coinflip",
@@ -48,12 +47,13 @@ fn main() {
     }
 }
 
-/// Without the target the compiler's own words are long and do not say what to do.
+/// Fails with an instruction if the WebAssembly target is not installed. The error of the compiler would not say
+/// what to do.
 fn check_target(rustc: &Path) {
-    let asked = Command::new(rustc)
+    let output = Command::new(rustc)
         .args(["--print", "target-libdir", "--target", TARGET])
         .output();
-    let folder = asked
+    let folder = output
         .ok()
         .and_then(|output| String::from_utf8(output.stdout).ok());
     if !folder.is_some_and(|folder| Path::new(folder.trim()).is_dir()) {
@@ -76,8 +76,8 @@ fn build(root: &Path, out: &Path, cargo: &Path) {
     for plugin in PLUGINS {
         command.args(["--package", &format!("bursar-{plugin}")]);
     }
-    // Flags and wrappers of the build outside are for the machine, not for the components; and no
-    // path of the machine gets into them, so that a component is the same wherever it is built.
+    // Flags and wrappers of the outer build are for the machine, not for the components. Paths of the machine are
+    // remapped, so that a component has the same bytes wherever it is built.
     command
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
@@ -95,9 +95,9 @@ fn build(root: &Path, out: &Path, cargo: &Path) {
         .env("CARGO_TARGET_DIR", out.join("guests"));
     match command.status() {
         Ok(status) if status.success() => {}
-        Ok(_) => fail("the bundled plugins did not build; the reason is above"),
+        Ok(_) => fail("the bundled plugins could not be built; see the errors of cargo above"),
         Err(error) => fail(&format!(
-            "cargo could not be run for the bundled plugins: {error}"
+            "cannot run cargo to build the bundled plugins: {error}"
         )),
     }
 }

@@ -89,7 +89,7 @@ async fn one_audit_runs_at_a_time() {
     assert_eq!(second.retry_after, Some(5));
     // The command gets the same response from the serving process.
     let message = stderr_of(&bursar(&["audit", text(&server.file())]));
-    assert!(message.contains("an audit is under way"), "{message}");
+    assert!(message.contains("an audit is in progress"), "{message}");
     drop(connection);
     server.close().await;
 }

@@ -98,7 +98,7 @@ async fn a_list_that_is_imported_again_issues_only_new_rows() {
     let mut lists = Lists::new().await;
     assert!(
         stdout_of(&lists.import("members.csv", MEMBERS, &[]))
-            .contains("2 rows issued, 2 accounts made")
+            .contains("2 rows issued, 2 accounts created")
     );
     let head = lists.head().await;
     for again in [
@@ -110,20 +110,23 @@ async fn a_list_that_is_imported_again_issues_only_new_rows() {
     ] {
         let output = stdout_of(&lists.import("members.csv", &again, &[]));
         assert!(
-            output.contains("0 rows issued, 0 accounts made"),
+            output.contains("0 rows issued, 0 accounts created"),
             "{output}"
         );
     }
     assert_eq!(lists.head().await, head, "nothing was recorded");
     let more = format!("{MEMBERS}user:3,coin,9,\nuser:1,gem,2,\nuser:4,coin,0,\n");
     let output = lists.import("members.csv", &more, &[]);
-    assert!(stdout_of(&output).contains("2 rows issued, 1 accounts made"));
+    assert!(stdout_of(&output).contains("2 rows issued, 1 accounts created"));
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(
         message.contains("2 rows of this list were issued before"),
         "{message}"
     );
-    assert!(message.contains("1 rows of 0 are left out"), "{message}");
+    assert!(
+        message.contains("1 rows have the amount 0 and are skipped"),
+        "{message}"
+    );
     for (account, asset, posted) in [
         ("user:1", "coin", 5),
         ("user:1", "gem", 2),
@@ -142,21 +145,22 @@ async fn a_changed_row_is_reported_and_moves_nothing() {
     let edited = MEMBERS.replace("user:1,coin,5", "user:1,coin,500") + "user:9,coin,1,\n";
     let message = stderr_of(&lists.import("members.csv", &edited, &[]));
     assert!(
-        message.contains("line 2: `user:1` was issued 5 coin by this list, and now it says 500"),
+        message
+            .contains("line 2: this list has issued 5 coin to `user:1` before, and now it has 500"),
         "{message}"
     );
     assert!(
-        message.contains("1 line cannot be; nothing was issued"),
+        message.contains("1 line cannot be imported; nothing was issued"),
         "{message}"
     );
     // Another file name is another list.
     let message = stderr_of(&lists.import("members (1).csv", MEMBERS, &[]));
     assert!(message.contains("2 lines cannot be"), "{message}");
     assert!(
-        message.contains("line 3: `user:2` was issued 7 coin by the list `members`"),
+        message.contains("line 3: the list `members` has issued 7 coin to `user:2` before"),
         "{message}"
     );
-    assert!(message.contains("say --list members;"), "{message}");
+    assert!(message.contains("--list members;"), "{message}");
     let same = lists.import("members (1).csv", MEMBERS, &["--list", "members"]);
     assert!(stdout_of(&same).contains("0 rows issued"));
     // All errors are reported at once, up to a maximum.
@@ -191,10 +195,7 @@ async fn a_forced_list_issues_in_addition_once() {
     assert!(stdout_of(&lists.import("bonus.csv", MEMBERS, &[])).contains("0 rows issued"));
     let edited = MEMBERS.replace("user:1,coin,5", "user:1,coin,6");
     let message = stderr_of(&lists.import("bonus.csv", &edited, &["--force"]));
-    assert!(
-        message.contains("was issued 5 coin by this list"),
-        "{message}"
-    );
+    assert!(message.contains("this list has issued 5 coin"), "{message}");
     lists.end();
 }
 
@@ -207,13 +208,13 @@ async fn a_dry_run_reports_what_would_be_issued() {
     for line in [
         "11 coin would be issued",
         "7 gem would be issued",
-        "3 rows would be issued, 2 accounts made; nothing has changed",
+        "3 rows would be issued, 2 accounts created; nothing has changed",
     ] {
         assert!(message.contains(line), "{message}");
     }
     assert_eq!(lists.head().await, head);
     let twice = format!("{list}user:1,coin,5\n");
-    assert!(stderr_of(&lists.import("members.csv", &twice, &[])).contains("say --sum"));
+    assert!(stderr_of(&lists.import("members.csv", &twice, &[])).contains("pass --sum"));
     let message = stdout_of(&lists.import("members.csv", &twice, &["--dry-run", "--sum"]));
     assert!(message.contains("16 coin would be issued"), "{message}");
     lists.end();
@@ -233,13 +234,13 @@ async fn the_total_of_a_long_list_is_checked_before_the_first_issue() {
     let head = lists.head().await;
     let message = stderr_of(&lists.import("crowns.csv", &list(1_501), &[]));
     assert!(
-        message.contains("1501 crown, and 1500 more may be issued"),
+        message.contains("1501 crown, and only 1500 more may be issued"),
         "{message}"
     );
     assert_eq!(lists.head().await, head, "nothing was recorded");
     let done = stdout_of(&lists.import("crowns.csv", &list(1_500), &[]));
     assert!(
-        done.contains("1500 rows issued, 1500 accounts made"),
+        done.contains("1500 rows issued, 1500 accounts created"),
         "{done}"
     );
     lists.end();
@@ -255,7 +256,7 @@ async fn a_list_refused_by_a_frozen_economy_can_be_imported_later() {
         .unwrap();
     let message = stderr_of(&lists.import("members.csv", MEMBERS, &[]));
     assert!(
-        message.contains("`guild` is frozen, and nothing is issued in it"),
+        message.contains("`guild` is frozen: no row was issued"),
         "{message}"
     );
     lists

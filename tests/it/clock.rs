@@ -392,7 +392,7 @@ async fn the_clock_is_shown_and_set_on_the_command_line() {
         .unwrap();
     let message = String::from_utf8(audit.stderr).unwrap();
     assert!(
-        audit.status.success() && message.contains("is not followed"),
+        audit.status.success() && message.contains("does not follow the clock"),
         "{message}"
     );
     let (ok, _, message) = bursar(&["clock", "set"], &file);

@@ -37,16 +37,16 @@ const NO_LIMITS: &[(&str, &str)] = &[
     ("ledger::economy::MILLISECONDS", "a day, as a unit"),
     ("server::setup::MINUTE", "a unit of time"),
     ("server::setup::HOUR", "a unit of time"),
-    ("server::chapters::MEMBERS", "part of the demo's story"),
-    ("server::chapters::PURSE", "part of the demo's story"),
+    ("server::steps::MEMBERS", "part of the demonstration"),
     (
-        "server::chapters::DOUBLE_CLICKS",
-        "part of the demo's story",
+        "server::steps::STARTING_BALANCE",
+        "part of the demonstration",
     ),
-    ("server::chapters::CONNECTIONS", "part of the demo's story"),
-    ("server::stakes::AT_ONCE", "part of the demo's story"),
+    ("server::steps::DOUBLE_CLICKS", "part of the demonstration"),
+    ("server::steps::CONNECTIONS", "part of the demonstration"),
+    ("server::CAPTURES", "part of the demonstration"),
     (
-        "server::stage::START_PATIENCE",
+        "server::run::START_PATIENCE",
         "the demo's wait for its own server",
     ),
     (

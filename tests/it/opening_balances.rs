@@ -32,9 +32,9 @@ async fn opening_balances_are_issued_once_with_and_without_a_server() {
         "--balances",
         text(&list),
     ];
-    assert!(stdout_of(&bursar(&import)).contains("3 rows issued, 2 accounts made"));
+    assert!(stdout_of(&bursar(&import)).contains("3 rows issued, 2 accounts created"));
     let head = client.get(GUILD).await.unwrap().json()["head"].clone();
-    assert!(stdout_of(&bursar(&import)).contains("0 rows issued, 0 accounts made"));
+    assert!(stdout_of(&bursar(&import)).contains("0 rows issued, 0 accounts created"));
     assert_eq!(
         client.get(GUILD).await.unwrap().json()["head"],
         head,
@@ -57,7 +57,7 @@ async fn opening_balances_are_issued_once_with_and_without_a_server() {
     // The file is not served any more: the command opens it itself.
     assert!(stdout_of(&bursar(&import)).contains("0 rows issued"));
     std::fs::write(&list, "account,asset,amount\nuser:9,coin,9\n").unwrap();
-    assert!(stdout_of(&bursar(&import)).contains("1 rows issued, 1 accounts made"));
+    assert!(stdout_of(&bursar(&import)).contains("1 rows issued, 1 accounts created"));
     assert_audit_passes(&file);
 }
 
@@ -94,7 +94,7 @@ async fn a_list_with_errors_issues_nothing_and_names_the_lines() {
         "line 3: ",
         "line 4: ",
         "line 5: ",
-        "3 lines cannot be; nothing was issued",
+        "3 lines cannot be imported; nothing was issued",
     ] {
         assert!(mistakes.contains(line), "{mistakes}");
     }

@@ -229,7 +229,7 @@ async fn receipts_and_replay_use_the_name_of_the_installation() {
         let (code, output) = replay(&file, shop, &[]);
         assert_eq!(code, Some(0), "{output}");
         assert!(
-            output.contains(&format!("{calls} calls come to the same, 0")),
+            output.contains(&format!("{calls} calls have the same result, 0")),
             "{output}"
         );
     }

@@ -84,7 +84,7 @@ async fn every_change_of_a_hold_in_a_receipt_is_detected() {
     silent.as_object_mut().unwrap().remove("holds");
     let (code, output) = verify(folder.path(), &silent, &[]);
     assert_eq!(code, Some(2), "{output}");
-    assert!(output.contains("does not say what was held as"), "{output}");
+    assert!(output.contains("lacks the hold"), "{output}");
     server.close().await;
 }
 

@@ -76,7 +76,7 @@ async fn a_receipt_verifies_once_its_seed_is_public() {
     let (code, output) = verify(folder.path(), &bought, &[]);
     assert_eq!(code, Some(0), "{output}");
     assert!(
-        output.contains("nothing was drawn") && output.contains("same end"),
+        output.contains("the call made no draws") && output.contains("same result"),
         "{output}"
     );
     let hidden = receipt(&mut guild, &flip).await;
@@ -88,7 +88,10 @@ async fn a_receipt_verifies_once_its_seed_is_public() {
     let public = receipt(&mut guild, &flip).await;
     let (code, output) = verify(folder.path(), &public, &[]);
     assert_eq!(code, Some(0), "{output}");
-    assert!(output.contains("1 draws come from the seed"), "{output}");
+    assert!(
+        output.contains("1 draws come from the committed"),
+        "{output}"
+    );
     // The published seed also verifies the receipt from before.
     let seed = public["seed"]["seed"].as_str().unwrap();
     let (code, output) = verify(folder.path(), &hidden, &["--seed", seed]);
@@ -342,7 +345,7 @@ async fn check_changes_of_a_draws_origin(guild: &mut GuildClient, folder: &Path)
         let (code, output) = verify(folder, &with_value(&receipt, &pointer, value), &[]);
         assert_eq!(code, Some(1), "{pointer}: {output}");
         assert!(
-            output.contains("something else was drawn"),
+            output.contains("do not come from the server seed"),
             "{pointer}: {output}"
         );
     }

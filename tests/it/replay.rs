@@ -78,12 +78,12 @@ async fn recorded_calls_replay_with_the_same_result() {
     let (code, output) = replay(&file, "coinflip", &[]);
     assert_eq!(code, Some(0), "{output}");
     assert!(
-        output.contains("9 calls come to the same, 0 to something else"),
+        output.contains("9 calls have the same result, 0 another one"),
         "{output}"
     );
     let (code, output) = replay(&file, "shop", &[]);
     assert_eq!(code, Some(0), "{output}");
-    assert!(output.contains("3 calls come to the same"), "{output}");
+    assert!(output.contains("3 calls have the same result"), "{output}");
     assert_eq!(
         std::fs::read(&file).unwrap(),
         before,
@@ -108,7 +108,7 @@ async fn replay_against_another_component_shows_the_differences() {
     let (code, output) = replay(&file, "coinflip", &["--against", &same]);
     assert_eq!(code, Some(0), "{output}");
     assert!(
-        output.contains("9 calls would come to the same"),
+        output.contains("9 calls would have the same result"),
         "{output}"
     );
     // A component that renames a reply member gives every member another reply, except the one that it
@@ -117,7 +117,7 @@ async fn replay_against_another_component_shows_the_differences() {
     let (code, output) = replay(&file, "coinflip", &["--against", &other]);
     assert_eq!(code, Some(1), "{output}");
     assert!(
-        output.contains("1 calls would come to the same, 8 to something else"),
+        output.contains("1 calls would have the same result, 8 another one"),
         "{output}"
     );
     assert!(

@@ -209,7 +209,7 @@ async fn a_flood_in_a_text_log_is_limited_counted_and_escaped() {
     let written = log.lines().filter(of_plugin).count();
     let dropped: usize = log
         .lines()
-        .filter(|line| line.contains("were dropped: they came faster"))
+        .filter(|line| line.contains("were dropped, because they exceeded"))
         .filter(|line| line.contains("about=\"guild/malicious\""))
         .filter_map(|line| line.rsplit_once("lines=")?.1.parse::<usize>().ok())
         .sum();

@@ -44,12 +44,12 @@ const SERVE: &[Mistake] = &[
     (
         "serve --db guild.db --listen 99999",
         2,
-        "port from 0 to 65535",
+        "number from 0 to 65535",
     ),
     (
         "serve --db guild.db --listen http://localhost:0",
         2,
-        "is no address",
+        "is not an address",
     ),
     (
         "serve --db guild.db --listen 0.0.0.0:0",
@@ -80,12 +80,12 @@ const KEYS: &[Mistake] = &[
     (
         "key create --db typo.db --scope admin",
         1,
-        "typo.db is not there",
+        "there is no file typo.db",
     ),
     (
         "key create --db none/guild.db --scope admin",
         1,
-        "none/guild.db is not there",
+        "there is no file none/guild.db",
     ),
     (
         "key create --db other.db --scope admin",
@@ -111,22 +111,22 @@ const KEYS: &[Mistake] = &[
     (
         "key create --db guild.db --scope read --economy gild",
         1,
-        "no economy here is called `gild`: there is frozen, guild",
+        "no economy is called `gild`: there is frozen, guild",
     ),
     (
         "key create --db guild.db --scope read --economy system",
         1,
-        "no economy here is called `system`",
+        "no economy is called `system`",
     ),
     (
         "key create --db guild.db --scope transfer --transfer-cap coins=100",
         1,
-        "no asset here is called `coins`: there is coin",
+        "no asset is called `coins`: there is coin",
     ),
     (
         "key create --db guild.db --scope transfer --economy frozen --transfer-cap coin=100",
         1,
-        "no asset here is called `coin`: there is none yet",
+        "no asset is called `coin`: there is none yet",
     ),
     (
         "key create --db guild.db --scope transfer --transfer-cap coin",
@@ -173,12 +173,12 @@ const KEYS: &[Mistake] = &[
         1,
         "`admin` is the last admin key",
     ),
-    ("key list --db typo.db", 1, "typo.db is not there"),
+    ("key list --db typo.db", 1, "there is no file typo.db"),
     ("key list --db notes.txt", 1, "it is not a database"),
 ];
 
 const FILES: &[Mistake] = &[
-    ("audit typo.db", 1, "typo.db is not there"),
+    ("audit typo.db", 1, "there is no file typo.db"),
     ("audit .", 1, "it is a folder"),
     ("audit other.db", 1, "a database of another program"),
     ("audit stale.db", 1, "`bursar restore`"),
@@ -190,7 +190,7 @@ const FILES: &[Mistake] = &[
     ("backup guild.db backup.db", 1, "backup.db exists already"),
     ("backup guild.db none/copy.db", 1, "none/copy.db"),
     ("backup guild.db", 2, "<TO>"),
-    ("backup typo.db copy.db", 1, "typo.db is not there"),
+    ("backup typo.db copy.db", 1, "there is no file typo.db"),
     (
         "backup other.db copy.db",
         1,
@@ -198,7 +198,7 @@ const FILES: &[Mistake] = &[
     ),
     ("backup stale.db copy.db", 1, "`bursar restore`"),
     ("restore backup.db", 2, "<TO>"),
-    ("restore typo.db guild.db", 1, "typo.db is not there"),
+    ("restore typo.db guild.db", 1, "there is no file typo.db"),
     ("restore notes.txt guild.db", 1, "it is not a database"),
     (
         "restore backup.db other.db",
@@ -234,7 +234,7 @@ const FILES: &[Mistake] = &[
     (
         "quota set --db typo.db --economy guild accounts=5",
         1,
-        "typo.db is not there",
+        "there is no file typo.db",
     ),
     ("plugin check none.wasm", 1, "none.wasm"),
     ("plugin check notes.txt", 1, ""),
@@ -242,21 +242,21 @@ const FILES: &[Mistake] = &[
     (
         "plugin replay typo.db --economy guild --plugin shop",
         1,
-        "typo.db is not there",
+        "there is no file typo.db",
     ),
     (
         "plugin replay guild.db --economy gild --plugin shop",
         1,
-        "there is no such call",
+        "has no such call",
     ),
-    ("verify notes.txt", 1, "is no receipt"),
+    ("verify notes.txt", 1, "is not a receipt"),
 ];
 
 const LISTS: &[Mistake] = &[
     (
         "import typo.db --economy guild --balances good.csv",
         1,
-        "typo.db is not there",
+        "there is no file typo.db",
     ),
     ("import guild.db --balances good.csv", 2, "--economy"),
     ("import guild.db --economy guild", 2, "--balances"),
@@ -284,7 +284,7 @@ const LISTS: &[Mistake] = &[
     (
         "import guild.db --economy guild --balances -",
         1,
-        "say --list NAME",
+        "pass --list NAME",
     ),
     (
         "import guild.db --economy guild --balances empty.db",
@@ -309,7 +309,7 @@ const LISTS: &[Mistake] = &[
     (
         "import guild.db --economy guild --balances amounts.csv",
         1,
-        "3 lines cannot be; nothing was issued",
+        "3 lines cannot be imported; nothing was issued",
     ),
     (
         "import guild.db --economy guild --balances asset.csv",

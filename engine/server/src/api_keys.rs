@@ -1,16 +1,16 @@
-//! API keys as text: `bursar_{id}_{secret}`, the secret being 64 hexadecimal digits.
+//! The text form of API keys: `bursar_{id}_{secret}`, with a secret of 64 hexadecimal digits.
 
 use bursar_ledger::{Digest, KeyId};
 use subtle::ConstantTimeEq;
 
-/// A key as its holder has it. It is shown once and never kept.
+/// An API key with its secret. The server stores only the hash of the secret.
 pub struct Secret {
     id: KeyId,
     secret: String,
 }
 
 impl Secret {
-    /// A key with some randomness.
+    /// Creates a key from random bytes.
     pub fn new(id: KeyId, random: [u8; 32]) -> Self {
         Self {
             id,
@@ -18,7 +18,7 @@ impl Secret {
         }
     }
 
-    /// A key as it came in a request.
+    /// Parses a key.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix("bursar_")?.rsplit_once('_')?;
         Some(Self {
@@ -27,24 +27,24 @@ impl Secret {
         })
     }
 
-    /// The public part.
+    /// The id, which is not secret.
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// The key as text, for its holder's eyes.
+    /// The text of the key, for its holder only.
     pub fn reveal(&self) -> String {
         format!("bursar_{}_{}", self.id, self.secret)
     }
 
-    /// What is kept of the secret.
+    /// The hash of the secret.
     pub fn hash(&self) -> Digest {
         Digest::of(self.secret.as_bytes())
     }
 
-    /// Whether this is the secret whose hash is kept, in constant time.
-    pub fn matches(&self, kept: &Digest) -> bool {
-        self.hash().as_bytes().ct_eq(kept.as_bytes()).into()
+    /// Compares the hash of the secret with a stored one, in constant time.
+    pub fn matches(&self, stored: &Digest) -> bool {
+        self.hash().as_bytes().ct_eq(stored.as_bytes()).into()
     }
 }
 

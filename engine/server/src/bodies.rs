@@ -1,9 +1,11 @@
-//! Memory for the bodies of requests: bytes are admitted before they are read, up to a sum in all and
-//! to a share of each economy. What finds no room waits for a while, in order of arrival, and is then
-//! turned away. Small bodies have room of their own, so that no large one holds them up.
+//! Limits on the memory for bodies of requests.
 //!
-//! A body is admitted until its request has its answer. At its worst it costs [`BODY_WEIGHT`] bytes of
-//! memory for each of its own meanwhile, which makes the sum a figure that can be stated.
+//! A body is admitted before it is read, up to a total of bytes and a share of each economy. A body that does not fit
+//! waits in order of arrival and is rejected after a while. Small bodies have a pool of their own, so that large ones
+//! do not delay them.
+//!
+//! A body holds its bytes until its request has a response. Each byte costs at most [`BODY_WEIGHT`] bytes of memory
+//! meanwhile, so the total bounds the memory for bodies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,41 +19,41 @@ use crate::keyed_locks::{KeyedGuard, KeyedLocks};
 use crate::service::blocking;
 use crate::service::error::ServiceError;
 
-/// Bytes of memory that a byte of a body costs at most while its request is under way: the body, what
-/// was read from it, the acts made of it, and their canonical texts.
+/// The most bytes of memory for each byte of a body while its request is handled: the body, the parsed values, the
+/// acts, and their canonical texts.
 pub const BODY_WEIGHT: usize = 8;
 
-/// Bytes of a body that counts as small.
+/// The largest size of a small body in bytes.
 pub const SMALL_BODY_BYTES_MAX: usize = 64 << 10;
 
-/// The most bytes of bodies at the same time.
+/// The limits on bodies at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BodyBounds {
-    /// Small bodies.
+    /// The pool of small bodies.
     pub small: PoolBounds,
-    /// All others.
+    /// The pool of all other bodies.
     pub large: PoolBounds,
-    /// The longest wait of a body for room.
+    /// The longest wait of a body to be admitted.
     pub patience: Duration,
-    /// Large bodies that are worked on at the same time, each on a thread of its own.
+    /// The most large bodies that are parsed at the same time, each on a thread of its own.
     pub at_work: usize,
 }
 
-/// The most bytes of one kind of bodies at the same time.
+/// The limits of one pool of bodies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PoolBounds {
-    /// Bytes in all.
+    /// The most bytes of all economies together.
     pub bytes: usize,
-    /// Bytes of one economy. A body that is larger takes its economy's whole share.
+    /// The most bytes of one economy. A larger body takes the whole share of its economy.
     pub bytes_per_economy: usize,
-    /// Bodies that may wait for room.
+    /// The most bodies that wait to be admitted.
     pub waiting: usize,
-    /// Bodies of one economy that may wait for room.
+    /// The most bodies of one economy that wait to be admitted.
     pub waiting_per_economy: usize,
 }
 
 impl BodyBounds {
-    /// The bounds of a server: 48 MiB of bodies, which cost 384 MiB of memory at their worst.
+    /// The limits of a server: 48 MiB of bodies, which cost at most 384 MiB of memory.
     pub const fn standard() -> Self {
         Self {
             small: PoolBounds {
@@ -72,40 +74,41 @@ impl BodyBounds {
     }
 }
 
-/// Room for bodies.
+/// Admits bodies within their limits.
 pub struct BodyLimiter {
     small: Pool,
     large: Pool,
     patience: Duration,
     at_work: Arc<Semaphore>,
-    count: Arc<Count>,
+    count: Arc<ByteCount>,
 }
 
-/// Bytes that are admitted now, and the most that ever were.
+/// The number of admitted bytes, and its maximum so far.
 #[derive(Default)]
-struct Count {
+struct ByteCount {
     held: AtomicUsize,
     peak: AtomicUsize,
 }
 
+/// The bytes of one kind of bodies.
 struct Pool {
     bounds: PoolBounds,
-    all: Arc<Semaphore>,
+    total: Arc<Semaphore>,
     shares: KeyedLocks<EconomyId>,
     waiting: Arc<Semaphore>,
     waiting_of: KeyedLocks<EconomyId>,
 }
 
-/// Room for one body. It is free again when this is dropped.
+/// The admission of a body. Its bytes are released when this is dropped.
 pub struct BodyPermit {
     bytes: usize,
-    count: Arc<Count>,
-    _in_all: OwnedSemaphorePermit,
-    _of_economy: KeyedGuard<EconomyId>,
+    count: Arc<ByteCount>,
+    _total: OwnedSemaphorePermit,
+    _share: KeyedGuard<EconomyId>,
 }
 
 impl BodyLimiter {
-    /// So much room.
+    /// Creates pools with limits.
     pub fn new(bounds: BodyBounds) -> Self {
         Self {
             small: Pool::new(bounds.small),
@@ -116,34 +119,34 @@ impl BodyLimiter {
         }
     }
 
-    /// Bytes of bodies that are admitted now.
+    /// The number of bytes that are admitted now.
     pub fn held(&self) -> usize {
         self.count.held.load(Ordering::SeqCst)
     }
 
-    /// The most bytes that were admitted at any moment.
+    /// The most bytes that were admitted at any time.
     pub fn peak(&self) -> usize {
         self.count.peak.load(Ordering::SeqCst)
     }
 
-    /// Waits for room for a body of an economy's; none if there is none in time, or if too many wait.
+    /// Waits until a body of an economy is admitted. Returns none after the longest wait, or if too many bodies wait.
     pub async fn admit(&self, economy: &EconomyId, bytes: usize) -> Option<BodyPermit> {
         let small = bytes <= SMALL_BODY_BYTES_MAX;
         let pool = if small { &self.small } else { &self.large };
-        let room = timeout(self.patience, pool.enter(economy, bytes));
-        let (in_all, of_economy) = room.await.ok()??;
+        let admitted = timeout(self.patience, pool.enter(economy, bytes));
+        let (total, share) = admitted.await.ok()??;
         let held = self.count.held.fetch_add(bytes, Ordering::SeqCst) + bytes;
         self.count.peak.fetch_max(held, Ordering::SeqCst);
         Some(BodyPermit {
             bytes,
             count: Arc::clone(&self.count),
-            _in_all: in_all,
-            _of_economy: of_economy,
+            _total: total,
+            _share: share,
         })
     }
 
-    /// Works on what came of a body of so many bytes: if that may take long, on a thread where it holds
-    /// nobody up, and few at a time.
+    /// Runs work on a body of `bytes` bytes. For a large body it runs on a blocking thread, and only a few run at the
+    /// same time.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -152,10 +155,10 @@ impl BodyLimiter {
         if bytes <= SMALL_BODY_BYTES_MAX {
             return Ok(work());
         }
-        let place = Arc::clone(&self.at_work).acquire_owned().await;
+        let permit = Arc::clone(&self.at_work).acquire_owned().await;
         blocking(move || {
-            // However long it takes, and whether or not anybody still waits for it.
-            let _place = place;
+            // The work holds the permit, since it goes on if the request is cancelled.
+            let _permit = permit;
             work()
         })
         .await
@@ -165,7 +168,7 @@ impl BodyLimiter {
 impl Pool {
     fn new(bounds: PoolBounds) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(bounds.bytes)),
+            total: Arc::new(Semaphore::new(bounds.bytes)),
             shares: KeyedLocks::new(bounds.bytes_per_economy),
             waiting: Arc::new(Semaphore::new(bounds.waiting)),
             waiting_of: KeyedLocks::new(bounds.waiting_per_economy),
@@ -178,15 +181,17 @@ impl Pool {
         economy: &EconomyId,
         bytes: usize,
     ) -> Option<(OwnedSemaphorePermit, KeyedGuard<EconomyId>)> {
-        let _waits = Arc::clone(&self.waiting).try_acquire_owned().ok()?;
-        let _waits_of = self.waiting_of.try_enter(economy.clone())?;
+        // Both are held only while the body waits.
+        let _waiting = Arc::clone(&self.waiting).try_acquire_owned().ok()?;
+        let _waiting_of = self.waiting_of.try_enter(economy.clone())?;
         let permits = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
-        // First the share: whoever waits for that takes nothing from the others.
+        // The share comes first: a body that waits for it holds no bytes of the total, and so does not delay other
+        // economies.
         let share = permits(bytes.min(self.bounds.bytes_per_economy));
-        let of_economy = self.shares.enter_many(economy.clone(), share).await;
-        let in_all = permits(bytes.min(self.bounds.bytes));
-        let in_all = Arc::clone(&self.all).acquire_many_owned(in_all).await;
-        Some((in_all.ok()?, of_economy))
+        let share = self.shares.enter_many(economy.clone(), share).await;
+        let total = permits(bytes.min(self.bounds.bytes));
+        let total = Arc::clone(&self.total).acquire_many_owned(total).await;
+        Some((total.ok()?, share))
     }
 }
 
@@ -244,8 +249,14 @@ mod tests {
     async fn small_bodies_have_room_beside_any_number_of_large_ones() {
         let bodies = bodies(8);
         let _large = [
-            bodies.admit(&economy("a"), 2 << 20).await.expect("room"),
-            bodies.admit(&economy("b"), 2 << 20).await.expect("room"),
+            bodies
+                .admit(&economy("a"), 2 << 20)
+                .await
+                .expect("it is admitted"),
+            bodies
+                .admit(&economy("b"), 2 << 20)
+                .await
+                .expect("it is admitted"),
         ];
         let small = bodies.admit(&economy("a"), SMALL_BODY_BYTES_MAX).await;
         assert!(small.is_some());
@@ -256,19 +267,25 @@ mod tests {
     #[tokio::test]
     async fn a_body_larger_than_its_economys_share_takes_all_of_it() {
         let bodies = bodies(8);
-        let whole = bodies.admit(&economy("a"), 4 << 20).await.expect("room");
+        let whole = bodies
+            .admit(&economy("a"), 4 << 20)
+            .await
+            .expect("it is admitted");
         assert!(bodies.admit(&economy("a"), 1 << 20).await.is_none());
         drop(whole);
         assert!(bodies.admit(&economy("a"), 1 << 20).await.is_some());
     }
 
     #[tokio::test]
-    async fn few_wait_and_whoever_waits_is_let_in_when_there_is_room() {
+    async fn few_wait_and_are_admitted_in_turn() {
         let bodies = Arc::new(BodyLimiter {
             patience: Duration::from_mins(1),
             ..bodies(1)
         });
-        let first = bodies.admit(&economy("a"), 2 << 20).await.expect("room");
+        let first = bodies
+            .admit(&economy("a"), 2 << 20)
+            .await
+            .expect("it is admitted");
         let waiting = tokio::spawn({
             let bodies = Arc::clone(&bodies);
             async move { bodies.admit(&economy("a"), 2 << 20).await.is_some() }
@@ -279,6 +296,6 @@ mod tests {
         let beyond = bodies.admit(&economy("a"), 2 << 20).await;
         assert!(beyond.is_none(), "one too many waits");
         drop(first);
-        assert!(waiting.await.expect("it is let in"));
+        assert!(waiting.await.expect("it is admitted"));
     }
 }

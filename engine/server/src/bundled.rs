@@ -1,6 +1,6 @@
-//! The components that the binary carries, built from `plugins/` by the build script.
+//! The components in the binary, built from `plugins/` by the build script.
 
-/// A component that is installed by name, without an upload.
+/// A plugin that can be installed by name, without an upload.
 pub struct Bundled {
     /// The name after `bundled:`.
     pub name: &'static str,
@@ -8,14 +8,14 @@ pub struct Bundled {
     pub bytes: &'static [u8],
 }
 
-/// A component that the build script has made.
+/// Includes a component that the build script has built.
 macro_rules! built {
     ($name:literal) => {
         include_bytes!(concat!(env!("OUT_DIR"), "/bursar_", $name, ".wasm"))
     };
 }
 
-/// The bundled plugins of these names.
+/// Lists bundled plugins by name.
 macro_rules! bundled {
     ($($name:literal),* $(,)?) => {
         &[$(Bundled { name: $name, bytes: built!($name) }),*]
@@ -36,15 +36,14 @@ pub const PLUGINS: &[Bundled] = bundled![
     "auction",
 ];
 
-/// A component that tries to do harm. The demo uploads it like anybody would; it cannot be
-/// installed by name.
+/// A malicious component. The demonstration uploads it; it cannot be installed by name.
 pub const MALICIOUS: &[u8] = built!("malicious");
 
-/// A component that takes of members by a pattern. Tests upload it; nothing of the binary does, so it is not
-/// in there.
+/// A component that debits members by a pattern, for tests. The binary does not refer to it, so the linker leaves it
+/// out.
 pub const ROB: &[u8] = built!("rob");
 
-/// A bundled plugin by name.
+/// Finds a bundled plugin by name.
 pub fn find(name: &str) -> Option<&'static Bundled> {
     PLUGINS.iter().find(|bundled| bundled.name == name)
 }

@@ -1,4 +1,4 @@
-//! A small HTTP client over TCP or a Unix socket: how the commands and the demo speak to a server.
+//! A small HTTP client over TCP or a Unix socket, for the commands and the demonstration.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,43 +12,43 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::{TcpStream, UnixStream};
 
-/// How long an answer is waited for, unless somebody has more patience.
+/// The default wait for a response.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Where a server listens.
+/// The address of a server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Address {
     /// `HOST:PORT`.
     Tcp(String),
-    /// A socket in the file system.
+    /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
-/// Why there is no answer.
+/// A request without a response.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The connection could not be made or broke off.
-    #[error("the server cannot be reached: {0}")]
+    /// The connection could not be opened, or an I/O operation failed.
+    #[error("cannot reach the server: {0}")]
     Unreachable(#[from] io::Error),
-    /// The server does not speak HTTP as it should, or the connection broke off.
-    #[error("the answer broke off: {0}")]
-    Broken(#[from] hyper::Error),
-    /// The request could not be put into words.
+    /// The connection closed before the end of the response, or the response is not valid HTTP.
+    #[error("the response was truncated or malformed: {0}")]
+    Truncated(#[from] hyper::Error),
+    /// The request has a malformed path or header.
     #[error("the request is malformed: {0}")]
     Malformed(#[from] hyper::http::Error),
-    /// No answer came in time.
-    #[error("no answer came in time")]
+    /// The response did not arrive in time.
+    #[error("no response arrived in time")]
     TimedOut,
 }
 
-/// An answer.
+/// The response to a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Response {
-    /// The status.
+    /// The HTTP status.
     pub status: StatusCode,
     /// The body, byte for byte.
     pub body: Bytes,
-    /// Whether it was marked as given before.
+    /// True if the response is marked as a replay of an earlier one.
     pub replayed: bool,
     /// The `Retry-After` header, in seconds.
     pub retry_after: Option<u64>,
@@ -59,12 +59,12 @@ pub struct Response {
 }
 
 impl Response {
-    /// The body as JSON; null if it is none.
+    /// Parses the body as JSON. Returns null if that fails.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The stable code of a problem; empty if it is none.
+    /// The code of a problem; empty if the body is no problem.
     pub fn code(&self) -> String {
         self.json()
             .get("code")
@@ -74,7 +74,7 @@ impl Response {
     }
 }
 
-/// One connection, with the key that every request carries.
+/// A connection to a server, with the API key of its requests.
 pub struct Client {
     address: Address,
     key: String,
@@ -83,7 +83,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that connects with its first request, and again whenever the connection was lost.
+    /// Creates a client, which connects at its first request and reconnects after the connection is lost.
     pub fn new(address: Address, key: impl Into<String>) -> Self {
         Self {
             address,
@@ -93,23 +93,23 @@ impl Client {
         }
     }
 
-    /// The same client, that waits so long for an answer instead of a minute.
+    /// Sets the wait for a response.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// `GET`
+    /// Sends a `GET` request.
     pub async fn get(&mut self, path: &str) -> Result<Response, ClientError> {
         self.send("GET", path, None, Bytes::new()).await
     }
 
-    /// `PUT` of JSON.
+    /// Sends a `PUT` request with a JSON body.
     pub async fn put(&mut self, path: &str, body: &Value) -> Result<Response, ClientError> {
         self.send("PUT", path, None, body.to_string().into()).await
     }
 
-    /// `POST` of JSON under an idempotency key.
+    /// Sends a `POST` request with a JSON body and an idempotency key.
     pub async fn post(
         &mut self,
         path: &str,
@@ -120,7 +120,8 @@ impl Client {
             .await
     }
 
-    /// Any request. A lost connection is not tried again here: only the caller knows its key.
+    /// Sends a request. It is not repeated after a lost connection, since only the caller knows whether a repetition
+    /// is safe.
     pub async fn send(
         &mut self,
         method: &str,
@@ -128,27 +129,27 @@ impl Client {
         key: Option<&str>,
         body: Bytes,
     ) -> Result<Response, ClientError> {
-        let sent =
+        let response =
             tokio::time::timeout(self.patience, self.send_once(method, path, key, body)).await;
-        let response = sent.unwrap_or(Err(ClientError::TimedOut));
+        let response = response.unwrap_or(Err(ClientError::TimedOut));
         if response.is_err() {
             self.connection = None;
         }
         response
     }
 
-    /// `GET` of an answer that comes bit by bit: what is good goes to `take` as it comes, and is not
-    /// in the response. No part of it may take longer than the client's patience.
+    /// Sends a `GET` request and passes the body of a successful response to `take`, chunk by chunk. The returned
+    /// response has a body only if it is not successful. The wait for a response applies to each chunk.
     pub async fn stream(
         &mut self,
         path: &str,
         take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<Response, ClientError> {
-        let streamed = self.stream_once(path, take).await;
-        if streamed.is_err() {
+        let response = self.stream_once(path, take).await;
+        if response.is_err() {
             self.connection = None;
         }
-        streamed
+        response
     }
 
     async fn stream_once(
@@ -158,12 +159,13 @@ impl Client {
     ) -> Result<Response, ClientError> {
         let patience = self.patience;
         let request = self.request("GET", path, None, Bytes::new())?;
-        let asked = async { Ok(self.connected().await?.send_request(request).await?) };
-        let in_time = tokio::time::timeout(patience, asked).await;
-        let sent = in_time.unwrap_or(Err(ClientError::TimedOut))?;
-        let cache_control = text(&sent, "cache-control");
-        let (status, mut body) = (sent.status(), sent.into_body());
-        let mut rest = Vec::new();
+        let send = async { Ok(self.connected().await?.send_request(request).await?) };
+        let response = tokio::time::timeout(patience, send).await;
+        let response = response.unwrap_or(Err(ClientError::TimedOut))?;
+        let cache_control = text(&response, "cache-control");
+        let status = response.status();
+        let mut body = response.into_body();
+        let mut problem = Vec::new();
         loop {
             let frame = tokio::time::timeout(patience, body.frame()).await;
             let Some(frame) = frame.map_err(|_| ClientError::TimedOut)? else {
@@ -171,14 +173,14 @@ impl Client {
             };
             match frame?.into_data() {
                 Ok(data) if status.is_success() => take(&data)?,
-                Ok(data) => rest.extend_from_slice(&data),
-                // Trailers say nothing here.
+                Ok(data) => problem.extend_from_slice(&data),
+                // Bursar sends no trailers.
                 Err(_) => {}
             }
         }
         Ok(Response {
             status,
-            body: rest.into(),
+            body: problem.into(),
             replayed: false,
             retry_after: None,
             rate_limit: None,
@@ -213,15 +215,14 @@ impl Client {
         body: Bytes,
     ) -> Result<Response, ClientError> {
         let request = self.request(method, path, key, body)?;
-        let sent = self.connected().await?.send_request(request).await?;
-        let number =
-            |name: &str| -> Option<u64> { sent.headers().get(name)?.to_str().ok()?.parse().ok() };
+        let response = self.connected().await?.send_request(request).await?;
+        let number = |name: &str| -> Option<u64> { text(&response, name)?.parse().ok() };
         let retry_after = number("retry-after");
-        let rate_limit = text(&sent, "ratelimit-policy").zip(text(&sent, "ratelimit"));
-        let replayed = sent.headers().contains_key("idempotency-replayed");
-        let cache_control = text(&sent, "cache-control");
-        let status = sent.status();
-        let body = sent.into_body().collect().await?.to_bytes();
+        let rate_limit = text(&response, "ratelimit-policy").zip(text(&response, "ratelimit"));
+        let replayed = response.headers().contains_key("idempotency-replayed");
+        let cache_control = text(&response, "cache-control");
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
         Ok(Response {
             status,
             body,
@@ -232,6 +233,7 @@ impl Client {
         })
     }
 
+    /// Returns the connection, opened again if it was lost.
     async fn connected(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, ClientError> {
         let usable = match self.connection.as_mut() {
             Some(connection) => connection.ready().await.is_ok(),
@@ -265,7 +267,7 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::handshake(stream).await?;
-    // What goes wrong on the connection shows in the request that needed it.
+    // An error of the connection also fails the request that waits for it, so it is not handled here.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender)
 }

@@ -1,4 +1,4 @@
-//! The only reader of the system's clocks.
+//! The clocks of the machine. No other file reads them.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,19 +7,19 @@ use bursar_ledger::Timestamp;
 use bursar_storage::{Reading, TimeSource};
 use rustix::time::{ClockId, clock_gettime};
 
-/// The clock of time that passes, whether the machine is suspended meanwhile or not.
+/// The clock of elapsed time. On Linux it includes the time in which the machine is suspended (`clock_gettime(2)`).
 #[cfg(target_os = "linux")]
 const ELAPSED: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const ELAPSED: ClockId = ClockId::Monotonic;
 
-/// The file in which Linux names the present boot.
+/// The file with the id of the current boot on Linux (`random(4)`).
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// The clocks of this machine. A wall clock before 1970 reads as 1970.
-#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+/// Returns the clocks of this machine. A wall clock before 1970 reads as 1970.
+#[allow(clippy::disallowed_methods, reason = "only this file reads clocks")]
 pub fn system() -> TimeSource {
-    // Where a boot has no name, none is the same as another.
+    // Without an id, no two boots count as the same.
     let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
     TimeSource::new(boot.trim(), || Reading {
         wall: SystemTime::now()
@@ -29,17 +29,16 @@ pub fn system() -> TimeSource {
     })
 }
 
-/// The time that the machine shows, where no file is at hand.
+/// Returns the wall clock of the machine, for uses without a database file.
 pub fn wall() -> Timestamp {
     let wall = system().read().wall;
     Timestamp(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Time that passes evenly, whatever becomes of the system's idea of the date: how long it is since
-/// some moment.
+/// A monotonic clock: the time since some fixed moment. It does not change when the date is set.
 pub type Ticks = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// Time since now.
+/// Returns a monotonic clock that starts at zero now.
 pub fn running() -> Ticks {
     let start = elapsed();
     Arc::new(move || elapsed().saturating_sub(start))
@@ -47,7 +46,7 @@ pub fn running() -> Ticks {
 
 fn elapsed() -> Duration {
     let elapsed = clock_gettime(ELAPSED);
-    // Neither part is ever negative, of a clock that begins with the boot.
+    // The clock starts at the boot, so neither part is negative.
     let seconds = u64::try_from(elapsed.tv_sec).unwrap_or_default();
     let nanoseconds = u32::try_from(elapsed.tv_nsec).unwrap_or_default();
     Duration::new(seconds, nanoseconds)

@@ -1,5 +1,5 @@
-//! A few places per name, made when somebody needs them and gone when nobody does. With one place
-//! it is a lock.
+//! Semaphores by key, created when a key is first used and removed with its last user. With one permit a semaphore is
+//! a lock.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,55 +9,56 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 type Locks<K> = HashMap<K, Arc<Semaphore>>;
 
-/// Places by name. Those who wait for the same name are served in order of arrival.
+/// A semaphore for each key. Waiters for a key are served in order of arrival.
 pub(crate) struct KeyedLocks<K: Hash + Eq> {
-    places: usize,
+    permits: usize,
     locks: Arc<Mutex<Locks<K>>>,
 }
 
-/// A place under a name.
+/// Permits of the semaphore of a key. They are released when this is dropped.
 pub(crate) struct KeyedGuard<K: Hash + Eq> {
-    name: K,
-    held: Option<OwnedSemaphorePermit>,
+    key: K,
+    permit: Option<OwnedSemaphorePermit>,
     locks: Arc<Mutex<Locks<K>>>,
 }
 
 impl<K: Hash + Eq + Clone> KeyedLocks<K> {
-    /// So many places for each name.
-    pub(crate) fn new(places: usize) -> Self {
+    /// Creates semaphores with `permits` permits for each key.
+    pub(crate) fn new(permits: usize) -> Self {
         Self {
-            places,
+            permits,
             locks: Arc::default(),
         }
     }
 
-    /// Waits for a place.
-    pub(crate) async fn enter(&self, name: K) -> KeyedGuard<K> {
-        self.enter_many(name, 1).await
+    /// Waits for one permit.
+    pub(crate) async fn enter(&self, key: K) -> KeyedGuard<K> {
+        self.enter_many(key, 1).await
     }
 
-    /// Waits for so many places, of which there must be as many.
-    pub(crate) async fn enter_many(&self, name: K, places: u32) -> KeyedGuard<K> {
-        let (lock, mut guard) = self.approach(name);
-        // Nobody closes these, so there is always a permit in the end.
-        guard.held = lock.acquire_many_owned(places).await.ok();
+    /// Waits for several permits. A semaphore must have at least that many.
+    pub(crate) async fn enter_many(&self, key: K, permits: u32) -> KeyedGuard<K> {
+        let (lock, mut guard) = self.prepare(key);
+        // An acquire fails only if the semaphore is closed, which never happens here.
+        guard.permit = lock.acquire_many_owned(permits).await.ok();
         guard
     }
 
-    /// A place, if one is free now.
-    pub(crate) fn try_enter(&self, name: K) -> Option<KeyedGuard<K>> {
-        let (lock, mut guard) = self.approach(name);
-        guard.held = Some(lock.try_acquire_owned().ok()?);
+    /// Takes one permit if one is free now.
+    pub(crate) fn try_enter(&self, key: K) -> Option<KeyedGuard<K>> {
+        let (lock, mut guard) = self.prepare(key);
+        guard.permit = Some(lock.try_acquire_owned().ok()?);
         Some(guard)
     }
 
-    /// The guard exists before the wait, so that giving up the wait tidies up as well.
-    fn approach(&self, name: K) -> (Arc<Semaphore>, KeyedGuard<K>) {
-        let new = || Arc::new(Semaphore::new(self.places));
-        let lock = Arc::clone(open(&self.locks).entry(name.clone()).or_insert_with(new));
+    /// Returns the semaphore of a key, and a guard without permits. The guard exists before the wait, so that a
+    /// cancelled wait also removes an unused semaphore.
+    fn prepare(&self, key: K) -> (Arc<Semaphore>, KeyedGuard<K>) {
+        let new = || Arc::new(Semaphore::new(self.permits));
+        let lock = Arc::clone(open(&self.locks).entry(key.clone()).or_insert_with(new));
         let guard = KeyedGuard {
-            name,
-            held: None,
+            key,
+            permit: None,
             locks: Arc::clone(&self.locks),
         };
         (lock, guard)
@@ -66,14 +67,14 @@ impl<K: Hash + Eq + Clone> KeyedLocks<K> {
 
 impl<K: Hash + Eq> Drop for KeyedGuard<K> {
     fn drop(&mut self) {
-        self.held = None;
+        self.permit = None;
         let mut locks = open(&self.locks);
-        // One owner left means the map itself: nobody holds the lock and nobody waits for it.
+        // The map is the only owner, so the semaphore has no user and no waiter.
         if locks
-            .get(&self.name)
+            .get(&self.key)
             .is_some_and(|lock| Arc::strong_count(lock) == 1)
         {
-            locks.remove(&self.name);
+            locks.remove(&self.key);
         }
     }
 }
@@ -105,7 +106,8 @@ mod tests {
     #[tokio::test]
     async fn places_end_at_their_number_and_come_back() {
         let locks = Arc::new(KeyedLocks::new(2));
-        let (first, second) = (locks.enter("a").await, locks.enter("a").await);
+        let first = locks.enter("a").await;
+        let second = locks.enter("a").await;
         let waiting = tokio::spawn({
             let locks = Arc::clone(&locks);
             async move { drop(locks.enter("a").await) }
@@ -116,7 +118,7 @@ mod tests {
         drop(first);
         waiting.await.expect("the third one enters");
         drop(second);
-        assert!(open(&locks.locks).is_empty(), "nobody is there any more");
+        assert!(open(&locks.locks).is_empty(), "all semaphores are removed");
     }
 
     #[tokio::test]

@@ -1,14 +1,13 @@
-//! The front of the house: HTTP, command line, configuration.
+//! The server: the HTTP API, the command line, webhooks and configuration.
 //!
-//! * [`economy`] is the one place that knows both rooms below: storage, which remembers, and host,
-//!   which runs plugins. A request becomes a submission there; a call becomes a run and then a
-//!   submission.
-//! * `http` is the API: routes, authentication, and the only mapping from outcomes to status codes.
-//! * [`webhooks`] sends events to whoever follows an economy.
-//! * `serve` owns listeners, timeouts and the orderly end.
-//! * `commands` are the command line, `client` is how they and the demo speak to a running server.
+//! * [`service`] connects storage (the database file) and host (the plugin runtime). It turns a request into a
+//!   submission to the writer, and a call into a run of a plugin and then a submission.
+//! * [`http`] is the API: routes, authentication, and the only mapping from outcomes to status codes.
+//! * [`webhooks`] delivers events to the webhooks of an economy.
+//! * [`serve`] owns listeners, timeouts and the shutdown.
+//! * [`commands`] is the command line; [`client`] is the HTTP client of the commands and the demo.
 //!
-//! Time is read in `clock`, randomness in `random`, the environment in `config`, and nowhere else.
+//! Only `clock` reads the time, only `random` reads randomness, and only `config` reads the environment.
 
 pub mod api_keys;
 pub mod bodies;

@@ -1,12 +1,12 @@
-//! The destination of logs, and their form.
+//! The format of logs, and the limits on them.
 //!
-//! Two things hold for every line, whoever logs it. What does not print is an escape: fields repeat names,
-//! faults and answers that others wrote. And lines of one kind about one plugin or webhook are rationed,
-//! since others decide how often they are written; what was dropped is counted and told.
+//! Two rules hold for every line. Characters that do not print are escaped, because fields repeat untrusted names,
+//! faults and responses. Lines of one kind about one plugin or webhook are rationed, because plugins, members and
+//! remote servers decide how often they are written; dropped lines are counted and reported.
 
+mod escapes;
 mod layer;
 mod ration;
-mod shown;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -17,24 +17,32 @@ use tracing_subscriber::fmt::{MakeWriter, layer};
 use tracing_subscriber::prelude::*;
 
 use crate::clock::Ticks;
-use crate::config::LogFormat;
+use escapes::{JsonEscapes, escaped_fields};
 pub(crate) use layer::LogRation;
-use shown::{JsonEscapes, escaped_fields};
 
-/// The time between two lines that tell what was dropped.
-pub(crate) const DROPS_TOLD_EVERY: Duration = Duration::from_secs(10);
+/// The format of log lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object on each line, for programs.
+    Json,
+}
 
-/// Starts logging to standard error, as much as `filter` says. What is handed back tells what was dropped.
+/// The interval between two reports of dropped lines.
+pub(crate) const DROP_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Starts logging to standard error. The returned ration reports dropped lines.
 pub(crate) fn start(format: LogFormat, filter: EnvFilter, ticks: Ticks) -> LogRation {
     let ration = LogRation::new(ticks);
     let colours = std::io::stderr().is_terminal();
     let logs = subscriber(format, filter, ration.clone(), colours, std::io::stderr);
-    // A second start in one process keeps the first.
+    // The process may have a subscriber already, as in tests; that one then stays.
     drop(tracing::subscriber::set_global_default(logs));
     ration
 }
 
-/// The writer of logs: filtered, rationed, and with escapes for what does not print.
+/// Creates a subscriber that filters, rations and escapes lines.
 fn subscriber<W>(
     format: LogFormat,
     filter: EnvFilter,

@@ -1,4 +1,4 @@
-//! `bursar`: one binary, one file.
+//! The `bursar` binary.
 
 use std::process::ExitCode;
 

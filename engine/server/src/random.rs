@@ -1,41 +1,41 @@
-//! The only source of randomness: ids, seeds and secrets, from the operating system.
+//! Random ids, seeds and secrets. No other file reads randomness from the operating system.
 
 use bursar_ledger::{CallId, HoldId, Seed, TransferId};
 use uuid::Uuid;
 
-/// 32 random bytes.
+/// Returns 32 random bytes.
 ///
-/// Without randomness from the operating system there can be no secrets and no draws, so nothing
-/// may go on.
+/// Panics if the operating system has no randomness: secrets and draws would be predictable without it.
 pub fn bytes() -> [u8; 32] {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+    getrandom::fill(&mut bytes).expect("the operating system provides randomness");
     bytes
 }
 
-/// The id of a new transfer, ordered by time.
+/// Creates the id of a transfer. Ids are ordered by time.
 pub fn transfer_id() -> TransferId {
     TransferId(Uuid::now_v7())
 }
 
-/// The id of a new hold, ordered by time.
+/// Creates the id of a hold. Ids are ordered by time.
 pub fn hold_id() -> HoldId {
     HoldId(Uuid::now_v7())
 }
 
-/// The id of a new call, ordered by time.
+/// Creates the id of a call. Ids are ordered by time.
 pub fn call_id() -> CallId {
     CallId(Uuid::now_v7())
 }
 
-/// The seed of a new economy.
+/// Creates a server seed.
 pub fn seed() -> Seed {
     Seed::new(bytes())
 }
 
-/// A number below another; of none, none. Not for draws: it is even only as far as waiting needs it.
+/// Returns a number below `range`, or 0 if `range` is 0. It is not exactly uniform, which is good enough for waiting
+/// times and not for draws.
 pub fn below(range: u64) -> u64 {
     let mut number = [0; 8];
-    getrandom::fill(&mut number).expect("the operating system gives randomness");
+    getrandom::fill(&mut number).expect("the operating system provides randomness");
     u64::from_le_bytes(number).checked_rem(range).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! How often keys ask. In memory, one small state for each key that has a limit and has asked since
-//! the start; a key's first request under another limit begins with the whole of it.
+//! Rate limits of API keys, in memory. Each key with a limit has a small state from its first request on. A changed
+//! limit starts with its full burst.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -16,36 +16,36 @@ use governor::{Quota, RateLimiter};
 
 use crate::clock::Ticks;
 
-/// All keys that have asked under a limit. Keys are never removed, so there are as many of these at
-/// most as there are keys.
+/// The rate limiters of all keys with a limit that have sent a request. The ledger never removes keys, so the map is
+/// bounded by their number.
 pub struct Rates {
     ticks: Ticks,
-    keys: Mutex<HashMap<KeyId, Kept>>,
+    keys: Mutex<HashMap<KeyId, KeyLimiter>>,
 }
 
-struct Kept {
+/// The limiter of one key, with the limit for which it was created.
+struct KeyLimiter {
     limit: RateLimit,
     limiter: Limiter,
 }
 
-type Limiter = RateLimiter<NotKeyed, InMemoryState, Running, StateInformationMiddleware>;
+type Limiter = RateLimiter<NotKeyed, InMemoryState, TickClock, StateInformationMiddleware>;
 
-/// How a key stands after it has asked.
+/// The state of a key's rate limit after a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RateStatus {
     /// The limit.
     pub limit: RateLimit,
-    /// How many more requests would be let through at once.
+    /// The number of further requests that would be admitted now.
     pub remaining: u32,
-    /// Seconds until the whole limit is there again; for a request that was turned away, until it
-    /// can be asked again.
+    /// Seconds until the full limit is available; for a rejected request, seconds until it can be repeated.
     pub reset_s: u64,
-    /// Whether this request may go on.
+    /// True if the request is admitted.
     pub admitted: bool,
 }
 
 impl Rates {
-    /// No key has asked yet.
+    /// Creates limiters for no keys yet.
     pub fn new(ticks: Ticks) -> Self {
         Self {
             ticks,
@@ -53,27 +53,27 @@ impl Rates {
         }
     }
 
-    /// Counts a request of a key.
+    /// Counts a request of a key and returns the state of its limit.
     pub fn ask(&self, key: &KeyId, limit: RateLimit) -> RateStatus {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.get(key).is_none_or(|kept| kept.limit != limit) {
-            let limiter = limiter(limit, Running(self.ticks.clone()));
-            keys.insert(key.clone(), Kept { limit, limiter });
+        if keys.get(key).is_none_or(|found| found.limit != limit) {
+            let limiter = limiter(limit, TickClock(self.ticks.clone()));
+            keys.insert(key.clone(), KeyLimiter { limit, limiter });
         }
-        let kept = keys.get(key).expect("it was put there a line above");
-        kept.ask()
+        let limiter = keys.get(key).expect("it was inserted above");
+        limiter.check()
     }
 }
 
-impl Kept {
-    fn ask(&self) -> RateStatus {
+impl KeyLimiter {
+    fn check(&self) -> RateStatus {
         let limit = self.limit;
         match self.limiter.check() {
             Ok(snapshot) => {
                 let remaining = snapshot.remaining_burst_capacity();
-                let gone = u64::from(limit.requests().saturating_sub(remaining));
+                let used = u64::from(limit.requests().saturating_sub(remaining));
                 let period = u64::from(limit.per_s());
-                let reset_s = (gone * period).div_ceil(u64::from(limit.requests()));
+                let reset_s = (used * period).div_ceil(u64::from(limit.requests()));
                 RateStatus {
                     limit,
                     remaining,
@@ -83,7 +83,7 @@ impl Kept {
             }
             Err(not_until) => {
                 let wait = not_until.wait_time_from(self.limiter.clock().now());
-                // A whole second that is enough; never none, or a client would ask again at once.
+                // Rounded up, and at least 1, so that a client does not repeat the request too early.
                 let reset_s = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 RateStatus {
                     limit,
@@ -96,29 +96,31 @@ impl Kept {
     }
 }
 
-fn limiter(limit: RateLimit, clock: Running) -> Limiter {
-    let requests = NonZeroU32::new(limit.requests()).expect("a rate limit has a request");
+fn limiter(limit: RateLimit, clock: TickClock) -> Limiter {
+    let requests =
+        NonZeroU32::new(limit.requests()).expect("a rate limit has at least one request");
     let period = Duration::from_secs(u64::from(limit.per_s())) / limit.requests();
-    let quota = Quota::with_period(period).expect("a second over a million is a microsecond");
+    let quota =
+        Quota::with_period(period).expect("the shortest period is a second for 1,000,000 requests");
     RateLimiter::direct_with_clock(quota.allow_burst(requests), clock).with_middleware()
 }
 
-/// The time that has passed, for the limiter.
-struct Running(Ticks);
+/// The clock of a limiter.
+struct TickClock(Ticks);
 
-/// A moment, as time since some other.
+/// A time, as the distance from the start of the clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Moment(Duration);
+struct Tick(Duration);
 
-impl Clock for Running {
-    type Instant = Moment;
+impl Clock for TickClock {
+    type Instant = Tick;
 
-    fn now(&self) -> Moment {
-        Moment((self.0)())
+    fn now(&self) -> Tick {
+        Tick((self.0)())
     }
 }
 
-impl Add<Nanos> for Moment {
+impl Add<Nanos> for Tick {
     type Output = Self;
 
     fn add(self, later: Nanos) -> Self {
@@ -126,7 +128,7 @@ impl Add<Nanos> for Moment {
     }
 }
 
-impl Reference for Moment {
+impl Reference for Tick {
     fn duration_since(&self, earlier: Self) -> Nanos {
         self.0.saturating_sub(earlier.0).into()
     }
@@ -143,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    /// Rates over a clock that stands still until it is told.
+    /// Returns rates and a function that advances their clock by milliseconds.
     fn rates() -> (Rates, impl Fn(u64)) {
         let now = Arc::new(AtomicU64::new(0));
         let read = Arc::clone(&now);
@@ -163,24 +165,24 @@ mod tests {
         let (rates, pass) = rates();
         let limit = RateLimit::new(3, 6).expect("a limit");
         let ask = || rates.ask(&key("bot"), limit);
-        let told = |standing: RateStatus| (standing.admitted, standing.remaining, standing.reset_s);
-        assert_eq!(told(ask()), (true, 2, 2));
-        assert_eq!(told(ask()), (true, 1, 4));
-        assert_eq!(told(ask()), (true, 0, 6));
-        assert_eq!(told(ask()), (false, 0, 2));
+        let values = |status: RateStatus| (status.admitted, status.remaining, status.reset_s);
+        assert_eq!(values(ask()), (true, 2, 2));
+        assert_eq!(values(ask()), (true, 1, 4));
+        assert_eq!(values(ask()), (true, 0, 6));
+        assert_eq!(values(ask()), (false, 0, 2));
         pass(1_001);
         assert_eq!(
-            told(ask()),
+            values(ask()),
             (false, 0, 1),
-            "a second that has begun is waited for"
+            "a started second counts as a whole one"
         );
         pass(999);
-        assert_eq!(told(ask()), (true, 0, 6));
+        assert_eq!(values(ask()), (true, 0, 6));
         pass(60_000);
         assert_eq!(
-            told(ask()),
+            values(ask()),
             (true, 2, 2),
-            "the limit is never more than whole"
+            "the limit never exceeds its full burst"
         );
     }
 
@@ -201,11 +203,8 @@ mod tests {
         let (rates, _) = rates();
         for (requests, per_s) in [(1, RATE_PERIOD_S_MAX), (RATE_REQUESTS_MAX, 1)] {
             let limit = RateLimit::new(requests, per_s).expect("a limit");
-            let standing = rates.ask(&key("bot"), limit);
-            assert_eq!(
-                (standing.admitted, standing.remaining),
-                (true, requests - 1)
-            );
+            let status = rates.ask(&key("bot"), limit);
+            assert_eq!((status.admitted, status.remaining), (true, requests - 1));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Receipts of calls: all that it takes to run a call again, and to see that it went as it says.
+//! Receipts of calls: all data that is needed to run a call again and to verify its result.
 
 mod effects;
 
@@ -9,58 +9,58 @@ use bursar_ledger::{
 use bursar_storage::{CallRecord, HoldHistory, Outcome};
 use serde::{Deserialize, Serialize};
 
-pub use effects::EffectsError;
+pub use effects::{EffectsError, check_effects};
 
 /// The receipt of a call.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// Whose books.
+    /// The economy of the call.
     pub economy: EconomyId,
-    /// Its number in the economy's journal.
+    /// The number of the record in the economy's journal.
     pub seq: u64,
-    /// The version of bursar that ran it.
+    /// The version of Bursar that ran the call.
     pub version: String,
-    /// When it was recorded.
+    /// The time of the record.
     pub recorded_at: Timestamp,
     /// The hash of the record, which covers all records before it.
     pub hash: Digest,
-    /// Who asked: the name of an API key.
+    /// The name of the API key of the request.
     pub actor: String,
-    /// The idempotency key under which it was asked.
+    /// The idempotency key of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// What came of it.
+    /// The outcome of the call.
     pub outcome: Outcome,
-    /// What was asked of the plugin, everything that it asked and was told, and how it ended.
+    /// The request to the plugin, the transcript of its run, and its ending.
     pub call: CallResult,
-    /// How the plugin was installed when it ran; absent if it did not.
+    /// The installation of the plugin when it ran; absent if it did not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installation: Option<Installation>,
-    /// The holds of earlier calls that it captured, gave back or secured.
+    /// The holds of earlier calls that this call captured, released or secured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<ReceiptHold>,
-    /// What moved.
+    /// The postings of the call's transfer.
     pub postings: Vec<Posting>,
-    /// What else changed: holds, the plugin's keys, what was drawn.
+    /// All other changes: holds, the plugin's state, draws.
     pub changes: Vec<Change>,
-    /// The commitment to the server seed, and the seed once it is public; absent if nothing was drawn.
+    /// The commitment to the server seed, and the seed once it is public; absent without draws.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<ReceiptSeed>,
 }
 
-/// A hold of an earlier call, as it was before this one.
+/// A hold of an earlier call, as it was before this call.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptHold {
-    /// Which hold.
+    /// The id of the hold.
     pub hold: HoldId,
-    /// The posting that captures all that was left of it.
+    /// The posting that would capture the rest of the hold.
     pub left: Posting,
 }
 
 impl ReceiptHold {
-    /// A hold of which something was left.
+    /// Creates the entry of a hold. Returns none if nothing of it was left.
     fn new(hold: HoldId, history: HoldHistory) -> Option<Self> {
         let left = history.placed.remaining.get().checked_sub(history.captured);
         let left = Posting {
@@ -71,13 +71,13 @@ impl ReceiptHold {
     }
 }
 
-/// The server seed of a receipt.
+/// The server seed of a receipt's draws.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptSeed {
-    /// Its number.
+    /// The number of the seed.
     pub number: u64,
-    /// SHA-256 of its bytes, public before anything was drawn from it.
+    /// The SHA-256 hash of its bytes, public before the first draw from it.
     pub commitment: Digest,
     /// The seed, once it is public.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ pub struct ReceiptSeed {
 }
 
 impl Receipt {
-    /// A receipt of what the journal says.
+    /// Creates the receipt of a record.
     pub fn new(economy: EconomyId, record: CallRecord, seed: Option<ReceiptSeed>) -> Self {
         let posting = |movement: Movement| movement.posting;
         let holds = record.holds.into_iter();
@@ -108,45 +108,41 @@ impl Receipt {
         }
     }
 
-    /// Whether the seed is the one that was committed to, and every draw comes from it.
-    pub fn check_draws(&self, told: Option<Seed>) -> Draws {
+    /// Checks that the seed matches its commitment and that all draws come from it. `published` replaces the seed of the
+    /// receipt.
+    pub fn check_draws(&self, published: Option<Seed>) -> DrawCheck {
         let Some((origin, seed)) = self.call.origin.as_ref().zip(self.seed) else {
             return match self.call.origin {
-                None if self.call.transcript.draws() == 0 => Draws::None,
-                None | Some(_) => Draws::NotFromThere,
+                None if self.call.transcript.draws() == 0 => DrawCheck::NoDraws,
+                None | Some(_) => DrawCheck::WrongDraws,
             };
         };
-        let Some(server_seed) = told.or(seed.seed) else {
-            return Draws::Hidden;
+        let Some(server_seed) = published.or(seed.seed) else {
+            return DrawCheck::SeedHidden;
         };
         if server_seed.commitment() != seed.commitment || origin.seed != seed.number {
-            return Draws::NotCommitted;
+            return DrawCheck::WrongSeed;
         }
         let transcript = &self.call.transcript;
         if transcript.draws_from(&server_seed, &self.call.component, origin) {
-            Draws::Made(transcript.draws())
+            DrawCheck::Passed(transcript.draws())
         } else {
-            Draws::NotFromThere
+            DrawCheck::WrongDraws
         }
-    }
-
-    /// Whether what moved and changed is what the call asked for, no less and no more.
-    pub fn check_effects(&self) -> Result<(), EffectsError> {
-        effects::check(self)
     }
 }
 
-/// What became of the draws of a receipt.
+/// The result of a check of draws.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Draws {
-    /// Nothing was drawn.
-    None,
-    /// So many were made again.
-    Made(u32),
+pub enum DrawCheck {
+    /// The call made no draws.
+    NoDraws,
+    /// All draws come from the seed; their number.
+    Passed(u32),
     /// The seed is not public yet.
-    Hidden,
-    /// The seed is not the one that was committed to.
-    NotCommitted,
-    /// Something else was drawn than what comes from the seed.
-    NotFromThere,
+    SeedHidden,
+    /// The seed does not match its commitment.
+    WrongSeed,
+    /// The draws do not come from the seed.
+    WrongDraws,
 }

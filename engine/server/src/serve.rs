@@ -1,4 +1,4 @@
-//! A running server: its start, the first key, and the orderly end.
+//! A server: its start, its first API key, and its shutdown.
 
 pub(crate) mod connections;
 pub(crate) mod shutdown;
@@ -33,91 +33,92 @@ pub(crate) use sockets::group_id;
 use sockets::{OWNER_ONLY, Socket};
 pub use sockets::{SocketAccess, SocketMode, SocketModeError};
 
-/// Connections at the same time; more wait to be accepted.
+/// The most connections at the same time. Further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
 
-/// Connections of the owner's own commands at the same time.
+/// The most connections at the same time on the owner's socket, which is for `bursar` commands.
 const OWNER_CONNECTIONS_MAX: usize = 16;
 
-/// The time that a server has to end in order, unless it is set up otherwise.
+/// The default deadline of a shutdown.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often server seeds are looked after.
+/// The interval at which server seeds are rotated and revealed.
 const SEEDS_SWEEP: Duration = Duration::from_mins(1);
 
-/// Bytes in the path of a Unix socket, by the operating system's leave.
+/// The longest path of a Unix socket in bytes. Linux allows 107 and BSD systems 103, both without the final zero
+/// byte (`unix(7)`).
 const SOCKET_PATH_BYTES_MAX: usize = 100;
 
-/// How a server is set up.
+/// The configuration of a server.
 #[derive(Clone)]
 pub struct Setup {
-    /// The database file; made if it is not there.
+    /// The database file; created if it does not exist.
     pub database: PathBuf,
-    /// Where to listen for TCP, if at all. Port 0 picks a free one.
+    /// The TCP address to listen on, if any. Port 0 picks a free port.
     pub listen: Option<SocketAddr>,
-    /// Where to listen on a Unix socket for bots, if at all, and who may connect to it.
+    /// The Unix socket to listen on, if any, and its permissions.
     pub socket: Option<(PathBuf, SocketAccess)>,
-    /// Whether keys may cross a network in plain text.
+    /// True to allow TCP addresses that other machines can reach.
     pub allow_plain_http: bool,
-    /// Where the time comes from.
+    /// The clock for records.
     pub clock: TimeSource,
-    /// Where time for rate limits comes from.
+    /// The clock for rate limits.
     pub ticks: Ticks,
-    /// What a plugin's call may use up.
+    /// The limits of each call of a plugin.
     pub limits: Limits,
-    /// Where components are compiled.
+    /// The compiler of components.
     pub compiler: Compiler,
-    /// How many calls there may be at the same time.
+    /// The limits on concurrent calls.
     pub calls: CallBounds,
-    /// Room for the bodies of requests.
+    /// The limits on bodies of requests.
     pub bodies: Arc<BodyLimiter>,
-    /// How webhooks are served.
+    /// The configuration of webhooks.
     pub webhooks: WebhookSetup,
-    /// How often is looked at what plugins do by themselves; never, where nothing is to run.
+    /// The interval at which due schedules are started; none to run no schedules.
     pub schedules: Option<Duration>,
-    /// The time the server has to end in order. What has not ended by then is left behind.
+    /// The deadline of the shutdown. Parts that have not ended by then are abandoned.
     pub stop_patience: Duration,
 }
 
-/// Why a server does not start.
+/// A server that could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The file cannot be opened.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// An address cannot be listened on.
+    /// The server cannot listen on an address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Which address.
+        /// The address or path.
         address: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The address can be reached from elsewhere, and keys would cross the network readable.
+    /// Other machines can reach the address, so keys would cross the network unencrypted.
     #[error(
-        "{0} can be reached from other machines and this is plain HTTP: put a TLS proxy in front \
-         and add --allow-plain-http"
+        "other machines can reach {0}, and the protocol is plain HTTP: put a TLS proxy in front of it, then pass \
+         --allow-plain-http"
     )]
     PlainHttp(SocketAddr),
     /// The plugin host cannot be set up.
     #[error("the plugin host cannot be set up: {0}")]
     Host(#[from] bursar_host::LoadError),
-    /// The service could not be put together.
+    /// The service cannot start.
     #[error("the service cannot start: {0}")]
     Service(#[from] ServiceError),
-    /// A name of our own is none: a bug.
-    #[error("a name of our own is none: {0}")]
+    /// A built-in name is invalid.
+    #[error("internal error: a built-in name is invalid: {0}")]
     Name(#[from] IdError),
 }
 
-/// A server that has begun to listen.
+/// A server that listens and does not accept connections yet.
 pub struct Server {
     service: Service,
     router: Router,
     webhooks: Webhooks,
     schedules: Option<Duration>,
     stop_patience: Duration,
-    /// True once the service is to end.
+    /// True once the server shuts down.
     stopping: watch::Sender<bool>,
     tcp: Option<TcpListener>,
     owner_socket: Socket,
@@ -126,7 +127,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the file, prepares the plugins and begins to listen.
+    /// Opens the file, loads the plugins and starts to listen.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
         let tcp = match setup.listen {
             Some(address) if !address.ip().is_loopback() && !setup.allow_plain_http => {
@@ -136,25 +137,26 @@ impl Server {
             None => None,
         };
         let lock = FileLock::acquire(&setup.database)?;
-        // Whatever cannot be listened on leaves the file as it was.
+        // Sockets are bound before the file is opened, so that a failure leaves the file unchanged.
         let owner_path = owner_socket(&setup.database);
-        let owner_socket = Socket::bind(owner_path, OWNER_ONLY)?;
+        let owner_socket = bind(owner_path, OWNER_ONLY)?;
         let socket = match &setup.socket {
-            Some((path, access)) => Some(Socket::bind(path.clone(), *access)?),
+            Some((path, access)) => Some(bind(path.clone(), *access)?),
             None => None,
         };
-        let (database, time) = (setup.database.clone(), setup.clock.clone());
+        let database = setup.database.clone();
+        let time = setup.clock.clone();
         let open = move || Storage::open(&database, lock, &time, render);
-        let storage = http_blocking(open).await??;
+        let storage = run_blocking(open).await??;
         let opened = storage.clone();
-        let started = Self::start_on(storage, setup, tcp, owner_socket, socket).await;
-        if started.is_err() {
-            http_blocking(move || opened.close()).await?;
+        let server = Self::start_on(storage, setup, tcp, owner_socket, socket).await;
+        if server.is_err() {
+            run_blocking(move || opened.close()).await?;
         }
-        started
+        server
     }
 
-    /// Prepares the plugins on a file that is open, and what is listened on.
+    /// Creates the service and the API on an open file.
     async fn start_on(
         storage: Storage,
         setup: Setup,
@@ -199,43 +201,43 @@ impl Server {
         })
     }
 
-    /// The TCP address that is listened on.
+    /// The TCP address on which the server listens.
     pub fn address(&self) -> Option<SocketAddr> {
         self.tcp
             .as_ref()
             .and_then(|listener| listener.local_addr().ok())
     }
 
-    /// The file that is served.
+    /// The storage of the server.
     pub fn storage(&self) -> &Storage {
         self.service.storage()
     }
 
-    /// The admin key, if this start has made the file. It is not kept anywhere.
+    /// The admin key, if this start has created the file. It is not stored.
     pub fn admin_key(&self) -> Option<&str> {
         self.admin_key.as_deref()
     }
 
-    /// Serves until `stop` is done, or until the writer gives the file up; then ends requests under
-    /// way, serves what is queued, and closes the file, all within the time that it was given.
+    /// Serves requests until `stop` completes or the writer gives the file up. Then ends the requests in flight, commits
+    /// queued submissions and closes the file, within the deadline of the shutdown.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Ended {
         let stopping = self.stopping;
         let stopped = stopping.subscribe();
-        let door = ConnectionServer::new(self.router, CONNECTIONS_MAX);
-        // The owner's commands get in however many bots there are.
-        let back_door = door.beside(OWNER_CONNECTIONS_MAX);
+        let connections = ConnectionServer::new(self.router, CONNECTIONS_MAX);
+        // Commands of the owner must reach the server even if clients use up all connections.
+        let owner_connections = connections.with_limit(OWNER_CONNECTIONS_MAX);
         let mut listeners = JoinSet::new();
         if let Some(tcp) = self.tcp {
-            listeners.spawn(door.clone().open(tcp, stopped.clone()));
+            listeners.spawn(connections.clone().accept(tcp, stopped.clone()));
         }
         let mut sockets = Vec::new();
-        for (socket, door) in [
-            (Some(self.owner_socket), back_door),
-            (self.socket, door.clone()),
+        for (socket, connections) in [
+            (Some(self.owner_socket), owner_connections),
+            (self.socket, connections.clone()),
         ] {
             if let Some(mut socket) = socket {
                 if let Some(listener) = socket.listener.take() {
-                    listeners.spawn(door.open(listener, stopped.clone()));
+                    listeners.spawn(connections.accept(listener, stopped.clone()));
                 }
                 sockets.push(socket);
             }
@@ -243,28 +245,33 @@ impl Server {
         let mut background = JoinSet::new();
         background.spawn(self.webhooks.run(stopped.clone()));
         let service = self.service;
-        background.spawn(service.clone().keep_seeds(SEEDS_SWEEP, stopped.clone()));
+        background.spawn(service.clone().rotate_seeds(SEEDS_SWEEP, stopped.clone()));
         let schedules = service.clone();
-        background.spawn(schedules.keep_schedules(self.schedules, stopped.clone()));
+        background.spawn(schedules.run_schedules(self.schedules, stopped.clone()));
         let mut writer = service.storage().writer();
         tokio::select! {
-            () = stop => tracing::info!("stopping: ending requests under way"),
+            () = stop => tracing::info!("stopping: waiting for requests in flight"),
             _ = writer.wait_for(|writer| *writer == WriterState::GaveUp) => {
-                tracing::error!("stopping: the file was given up");
+                tracing::error!("stopping: the writer gave the file up; see the error above");
             }
         }
         stopping.send_replace(true);
-        let ending = Shutdown::begin(self.stop_patience);
-        ending.listeners(listeners, door).await;
+        let shutdown = Shutdown::begin(self.stop_patience);
+        shutdown.close_listeners(listeners, connections).await;
         drop(sockets);
-        ending.close(background, service).await
+        shutdown.close_service(background, service).await
     }
 }
 
-async fn http_blocking<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StartError> {
     Ok(crate::service::blocking(work).await?)
+}
+
+fn bind(path: PathBuf, access: SocketAccess) -> Result<Socket, StartError> {
+    let address = path.display().to_string();
+    Socket::bind(path, access).map_err(|source| StartError::Listen { address, source })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -276,8 +283,8 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         })
 }
 
-/// The owner's socket stands beside the file; where that path is too long for a socket, in the
-/// directory for temporary files.
+/// The path of the owner's socket: next to the database file, or in the directory for temporary files if that path is
+/// too long for a socket.
 fn owner_socket(database: &Path) -> PathBuf {
     let absolute = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
     let path = beside(&absolute, "sock");
@@ -287,15 +294,21 @@ fn owner_socket(database: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("bursar-{}.sock", std::process::id()))
 }
 
-/// Compiled components are kept beside the file. Without that each start compiles them again.
+/// Opens the cache of compiled components next to the database file. Returns none if that fails; each start then
+/// compiles all components again.
 fn open_cache(database: &Path) -> Option<Cache> {
-    let opened = Cache::open(&beside(database, "cache"), random::bytes());
-    opened
-        .inspect_err(|error| tracing::warn!(%error, "no cache of compiled components"))
+    let cache = Cache::open(&beside(database, "cache"), random::bytes());
+    cache
+        .inspect_err(|error| {
+            tracing::warn!(
+                %error,
+                "the cache of compiled components cannot be opened; components are compiled at each start"
+            );
+        })
         .ok()
 }
 
-/// A new file gets an admin key, which is shown once.
+/// Creates an admin key if the file has no keys.
 async fn first_key(service: &Service) -> Result<Option<String>, StartError> {
     let state = service.state();
     let has_keys = state
@@ -309,9 +322,9 @@ async fn first_key(service: &Service) -> Result<Option<String>, StartError> {
         scopes: Some([Scope::Admin].into()),
         ..KeyPatch::default()
     };
-    let made = http::write_key(service, "bursar", id, patch, KeyMode::Create).await?;
-    let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap_or_default();
-    Ok(made
+    let answer = http::write_key(service, "bursar", id, patch, KeyMode::Create).await?;
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    Ok(body
         .get("key")
         .and_then(serde_json::Value::as_str)
         .map(Into::into))

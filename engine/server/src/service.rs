@@ -1,6 +1,6 @@
-//! The one place that knows both storage and host: how a request becomes an answer.
+//! The service: it carries out requests with storage (the database file) and host (the plugin runtime).
 //!
-//! A plain act goes straight to the writer; a call takes the way in `calls`.
+//! An act goes directly to the writer. A call runs its plugin first, in `calls` and `attempts`.
 
 pub(crate) mod attempts;
 pub(crate) mod call_limits;
@@ -38,56 +38,55 @@ use tokio::time::Instant;
 use crate::service::error::ServiceError;
 use calls::Calls;
 pub use calls::{CallBounds, CallCommand};
-use checks::Checks;
+use checks::PluginWork;
 pub use conflicts::ConflictCount;
 use conflicts::Conflicts;
 use followers::FollowerReads;
 use nonces::Nonces;
 pub use opening_balances::{OpeningList, OpeningRow, RowOutcome, check_closed};
-use switch_off::Breakers;
+use switch_off::SharedBreaker;
 
-/// How long an answer is waited for. A commit takes milliseconds; beyond this something is wrong,
-/// and the client asks again with the same key.
+/// The longest wait for an answer of the writer. A commit takes milliseconds, so a longer wait means a failure, and the
+/// client must repeat the request with the same key.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The economy in which keys and components are recorded.
+/// The name of the system economy, which records API keys and components.
 pub const SYSTEM: &str = "system";
 
-/// Everything that answers requests. Cloning shares it.
+/// The service. Clones share its parts.
 #[derive(Clone)]
 pub struct Service {
-    parts: Arc<Parts>,
+    parts: Arc<ServiceParts>,
 }
 
-struct Parts {
+struct ServiceParts {
     storage: Storage,
     host: PluginHost,
     render: Render,
     system: EconomyId,
     calls: Calls,
-    checks: Checks,
+    plugin_work: PluginWork,
     nonces: Nonces,
     conflicts: Conflicts,
     follower_reads: FollowerReads,
-    breakers: Breakers,
+    breaker: SharedBreaker,
 }
 
-/// Who asks, for what, under which key.
+/// The data of a request that its record keeps.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// Whose books it is for.
+    /// The economy.
     pub economy: EconomyId,
-    /// The API key that asks.
+    /// The name of the API key.
     pub actor: String,
     /// The idempotency key.
     pub key: Option<IdempotencyKey>,
-    /// What was asked, in its canonical text.
+    /// The request in its canonical text.
     pub request: Request,
 }
 
 impl Service {
-    /// Puts the rooms together, over a file with its reserved economy. What a service does when it begins is
-    /// [`Service::bring_up`]'s.
+    /// Creates the service, and the system economy if the file is new. A server calls [`Service::bring_up`] next.
     pub async fn new(
         storage: Storage,
         host: PluginHost,
@@ -96,19 +95,19 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let system = SYSTEM
             .parse()
-            .expect("the name of the system economy is a name");
-        let breakers = Breakers::new(host.limits().deadline);
-        let parts = Parts {
+            .expect("the name of the system economy is valid");
+        let breaker = SharedBreaker::new(host.limits().deadline);
+        let parts = ServiceParts {
             storage,
             host,
             render,
             system,
             calls: Calls::new(bounds)?,
-            checks: Checks::default(),
+            plugin_work: PluginWork::default(),
             nonces: Nonces::default(),
             conflicts: Conflicts::default(),
             follower_reads: FollowerReads::new(),
-            breakers,
+            breaker,
         };
         let service = Self {
             parts: Arc::new(parts),
@@ -122,43 +121,44 @@ impl Service {
         self.parts.storage.state()
     }
 
-    /// How often calls of a plugin met a conflict since the server has started.
+    /// The number of conflicts of a plugin's calls since the start of the server.
     pub fn conflicts(&self, economy: &EconomyId, plugin: &PluginName) -> ConflictCount {
         self.parts.conflicts.of(economy, plugin)
     }
 
-    /// The room that remembers.
+    /// The storage of the service.
     pub fn storage(&self) -> &Storage {
         &self.parts.storage
     }
 
-    /// Ends calls under way. Blocks until that is done, but not for a plugin that does not end: then
-    /// false.
+    /// Rejects waiting calls and waits for running ones. Blocks. Returns false if a call has not ended within the limit of
+    /// this wait.
     pub fn end_calls(&self) -> bool {
         self.parts.calls.stop()
     }
 
-    /// Ends calls under way, serves what is queued and closes the file. Blocks until that is done, but not
-    /// for a plugin that does not end. False if the file had been given up before.
+    /// Ends calls as [`Service::end_calls`] does, commits queued submissions and closes the file. Blocks. Returns false if
+    /// the writer had given the file up before.
     pub fn stop(&self) -> bool {
         if !self.end_calls() {
-            // What it comes to finds the file closed; what it has drawn is burned at the next start.
-            tracing::warn!("a plugin is still running; the service ends without it");
+            // The result of the call is lost, since the file is closed then. The next start burns the nonce of its draws.
+            tracing::warn!("a call is still running; the service stops without waiting for it");
         }
         self.parts.storage.close()
     }
 
-    /// The economy in which keys and components are recorded.
+    /// The name of the system economy, which records API keys and components.
     pub fn system(&self) -> &EconomyId {
         &self.parts.system
     }
 
-    /// Has an act decided and committed, and waits for its answer.
+    /// Submits an act to the writer and waits for its answer.
     pub async fn act(&self, context: RequestContext, act: Act) -> Result<Answer, ServiceError> {
         self.act_with(context, act, None).await
     }
 
-    /// The answer that a request's key stands for already, for a request that takes much to understand.
+    /// Returns the stored answer of a request that was answered before under its key. A request that is costly to parse
+    /// looks this up first.
     pub async fn answered_before(
         &self,
         context: &RequestContext,
@@ -166,49 +166,49 @@ impl Service {
         let Some(key) = context.key.clone() else {
             return Ok(None);
         };
-        self.kept(context.economy.clone(), key, context.request.clone())
+        self.replay(context.economy.clone(), key, context.request.clone())
             .await
     }
 
-    /// The answer that is kept under a key, if the request is the one that was answered. Both may be long:
-    /// they are compared here, beside the writer.
-    async fn kept(
+    /// Returns the stored answer of a key. Fails if the key was used for another request. Requests may be long, so they
+    /// are compared on this thread and not on the writer's.
+    async fn replay(
         &self,
         economy: EconomyId,
         key: IdempotencyKey,
         request: Request,
     ) -> Result<Option<Answer>, ServiceError> {
-        let compared = self.read(move |storage| {
+        let stored = self.read(move |storage| {
             let stored = storage.stored(&economy, &key)?;
             Ok(stored.map(|stored| stored.answer_to(&request)))
         });
-        let answer = compared.await?.transpose();
+        let answer = stored.await?.transpose();
         answer.map_err(|field| ServiceError::KeyReused { field })
     }
 
-    /// Sends several acts to the writer, in this order, each as if it were alone. Nothing is waited
-    /// for; that is [`Service::answers`].
-    pub fn send_all(&self, asks: Vec<(RequestContext, Act)>) -> Vec<Sent> {
-        // After one that finds no room none is sent, so that the order holds.
-        let (mut sent, mut full) = (Vec::with_capacity(asks.len()), None);
-        for (context, act) in asks {
-            let asked = PendingRequest::of(&context);
+    /// Submits several independent acts to the writer, in order. [`Service::answers`] waits for their answers.
+    pub fn send_all(&self, requests: Vec<(RequestContext, Act)>) -> Vec<PendingAnswer> {
+        let mut pending = Vec::with_capacity(requests.len());
+        // After the first act that the full queue rejects, none is submitted, so that the order holds.
+        let mut full = None;
+        for (context, act) in requests {
+            let request = PendingRequest::of(&context);
             let submitted = match full {
                 Some(failure) => Err(failure),
                 None => self.parts.storage.submit(submission(context, act, None)),
             };
             full = submitted.as_ref().err().copied();
-            sent.push(Sent { asked, submitted });
+            pending.push(PendingAnswer { request, submitted });
         }
-        sent
+        pending
     }
 
-    /// The answers to what was sent, in the same order. Each may take its time after the one before it:
-    /// many at once are many commits, and a writer that answers is a writer that works.
-    pub async fn answers(&self, sent: Vec<Sent>) -> Vec<Result<Answer, ServiceError>> {
+    /// Waits for the answers to acts, in order. The time limit starts again with each answer: many acts are many commits,
+    /// and each answer shows that the writer works.
+    pub async fn answers(&self, pending: Vec<PendingAnswer>) -> Vec<Result<Answer, ServiceError>> {
         let mut deadline = Instant::now() + ANSWER_PATIENCE;
-        let mut answers = Vec::with_capacity(sent.len());
-        for Sent { asked, submitted } in sent {
+        let mut answers = Vec::with_capacity(pending.len());
+        for PendingAnswer { request, submitted } in pending {
             let reply = match submitted {
                 Ok(receiver) => received(receiver, deadline).await,
                 Err(failure) => Err(failure.into()),
@@ -216,9 +216,9 @@ impl Service {
             answers.push(match reply {
                 Ok(reply) => {
                     deadline = Instant::now() + ANSWER_PATIENCE;
-                    self.answered(asked, reply).await
+                    self.answer_of(request, reply).await
                 }
-                Err(no_answer) => Err(no_answer),
+                Err(error) => Err(error),
             });
         }
         answers
@@ -230,36 +230,42 @@ impl Service {
         act: Act,
         component: Option<(Digest, Bytes)>,
     ) -> Result<Answer, ServiceError> {
-        let asked = PendingRequest::of(&context);
+        let request = PendingRequest::of(&context);
         let reply = self.submit(submission(context, act, component)).await?;
-        self.answered(asked, reply).await
+        self.answer_of(request, reply).await
     }
 
-    /// What a plain act comes to.
-    async fn answered(&self, asked: PendingRequest, reply: Reply) -> Result<Answer, ServiceError> {
+    /// Turns the reply of the writer into the answer to a request.
+    async fn answer_of(
+        &self,
+        request: PendingRequest,
+        reply: Reply,
+    ) -> Result<Answer, ServiceError> {
         match reply {
             Reply::Answered(answer) => Ok(answer),
-            Reply::KeyReused => self.difference(asked).await,
+            Reply::KeyReused => self.replay_or_difference(request).await,
             Reply::NoEconomy => Err(ServiceError::NoEconomy),
             Reply::Stale => Err(ServiceError::Bug("only a call can be stale")),
         }
     }
 
-    /// The answer to a request whose key is in use, or in what it differs from the one that the key stands for.
-    async fn difference(&self, asked: PendingRequest) -> Result<Answer, ServiceError> {
+    /// Returns the stored answer of a key that is in use, or an error that names the field in which the requests differ.
+    async fn replay_or_difference(&self, request: PendingRequest) -> Result<Answer, ServiceError> {
         let PendingRequest {
             economy,
             key,
             request,
-        } = asked;
-        let key = key.ok_or(ServiceError::Bug("without a key none can be reused"))?;
-        let kept = self.kept(economy, key, request).await?;
-        kept.ok_or(ServiceError::Bug(
-            "a key stands for a request that is not kept",
+        } = request;
+        let key = key.ok_or(ServiceError::Bug(
+            "the writer reports a reused key for a request without a key",
+        ))?;
+        let answer = self.replay(economy, key, request).await?;
+        answer.ok_or(ServiceError::Bug(
+            "the writer reports a reused key that has no stored answer",
         ))
     }
 
-    /// The answer that is kept under a key. Blocks for one small read.
+    /// Returns the stored request and answer of a key. Blocks for one small read.
     fn look_up(
         &self,
         economy: &EconomyId,
@@ -268,26 +274,29 @@ impl Service {
         self.parts.storage.stored(economy, key).map_err(unreadable)
     }
 
-    /// Reads something from the file, on a thread where that may block.
+    /// Reads from storage on a blocking thread.
     pub async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Storage) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let storage = self.parts.storage.clone();
-        let read = blocking(move || read(&storage)).await?;
-        read.map_err(unreadable)
+        let result = blocking(move || read(&storage)).await?;
+        result.map_err(unreadable)
     }
 
     async fn submit(&self, submission: Submission) -> Result<Reply, ServiceError> {
         self.receive(self.parts.storage.submit(submission)).await
     }
 
-    /// Waits for what the writer makes of something that was sent.
-    async fn receive(&self, sent: Result<Receiver, SubmitError>) -> Result<Reply, ServiceError> {
-        received(sent?, Instant::now() + ANSWER_PATIENCE).await
+    /// Waits for the reply to a submission.
+    async fn receive(
+        &self,
+        submitted: Result<Receiver, SubmitError>,
+    ) -> Result<Reply, ServiceError> {
+        received(submitted?, Instant::now() + ANSWER_PATIENCE).await
     }
 
-    /// An act upon the reserved economy.
+    /// The context of a request to the system economy.
     pub fn system_context(
         &self,
         actor: &str,
@@ -303,7 +312,7 @@ impl Service {
         }
     }
 
-    /// What the server asks of an economy by itself.
+    /// The context of a request that the server itself makes to an economy.
     fn own_context(
         &self,
         economy: &EconomyId,
@@ -318,13 +327,13 @@ impl Service {
     }
 }
 
-/// An act that was sent to the writer, if there was room.
-pub struct Sent {
-    asked: PendingRequest,
+/// A submitted act whose answer has not been received.
+pub struct PendingAnswer {
+    request: PendingRequest,
     submitted: Result<Receiver, SubmitError>,
 }
 
-/// What is kept of a request while it is under way, to find out what became of its key.
+/// The part of a submitted request that is needed to look up its idempotency key.
 struct PendingRequest {
     economy: EconomyId,
     key: Option<IdempotencyKey>,
@@ -358,23 +367,24 @@ fn submission(context: RequestContext, act: Act, component: Option<(Digest, Byte
     }
 }
 
+/// Waits for a reply until a deadline.
 async fn received(receiver: Receiver, deadline: Instant) -> Result<Reply, ServiceError> {
     match tokio::time::timeout_at(deadline, receiver).await {
         Ok(Ok(reply)) => Ok(reply?),
-        // The writer ended without an answer, or is taking too long.
+        // The writer has ended without a reply, or the deadline has passed. The submission may still be committed.
         Ok(Err(_)) | Err(_) => Err(SubmitError::Unknown.into()),
     }
 }
 
-/// Runs what blocks on a thread where it may.
+/// Runs blocking work on a thread for blocking work.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ServiceError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| ServiceError::Bug("the work broke off; nothing has moved"))
+    let result = tokio::task::spawn_blocking(work).await;
+    result.map_err(|_| ServiceError::Bug("the work panicked; nothing has moved"))
 }
 
 fn unreadable(error: StorageError) -> ServiceError {
-    tracing::error!(%error, "a read failed");
+    tracing::error!(%error, "the database file could not be read");
     ServiceError::Unreadable(error)
 }

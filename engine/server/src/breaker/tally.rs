@@ -1,21 +1,41 @@
-//! Calls of one plugin, counted over a window of two halves; and when they are too many.
+//! The calls of one plugin, counted over a window, and the bounds at which they switch it off.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bursar_ledger::{SwitchOffEvidence, SwitchOffReason};
 
-use super::{
-    CALLERS_KEPT_MAX, CALLERS_MIN, CALLS_MIN, CPU_MIN, CallVerdict, FAULT_CPU_MIN, WINDOW,
-};
+/// The span over which calls are counted. The window moves by half of it, so it covers at least that half.
+pub(crate) const WINDOW: Duration = Duration::from_mins(10);
+/// The fewest calls in the window that switch a plugin off.
+pub(crate) const CALLS_MIN: u32 = 20;
+/// The fewest callers of failed calls that switch a plugin off.
+pub(crate) const CALLERS_MIN: usize = 5;
+/// The most callers in the sample of each half of the window.
+pub(crate) const CALLERS_KEPT_MAX: usize = 64;
+/// The least processor time of failed calls that switches a plugin off.
+pub(crate) const CPU_MIN: Duration = Duration::from_secs(1);
+/// The least processor time that each fault counts.
+pub(crate) const FAULT_CPU_MIN: Duration = Duration::from_millis(5);
 
-/// Calls that were counted.
+/// The result of a call, for or against its plugin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CallVerdict {
+    /// A reply, a decline, or a rejection by the ledger.
+    Good,
+    /// A fault or a stack overflow.
+    Fault,
+    /// A missed deadline.
+    Deadline,
+}
+
+/// The counts of calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tally {
     pub(super) calls: u32,
     faults: u32,
     deadlines: u32,
-    /// Processor time of those that failed.
+    /// The processor time of failed calls.
     pub(super) cpu: Duration,
 }
 
@@ -35,7 +55,7 @@ impl Tally {
         }
     }
 
-    fn and(self, other: Self) -> Self {
+    fn add(self, other: Self) -> Self {
         Self {
             calls: self.calls.saturating_add(other.calls),
             faults: self.faults.saturating_add(other.faults),
@@ -48,13 +68,13 @@ impl Tally {
         self.faults.saturating_add(self.deadlines)
     }
 
-    /// Returns true if half of the calls or more have failed.
+    /// Returns true if at least half of the calls have failed.
     fn mostly_fails(&self) -> bool {
         self.calls > 0 && self.failed() >= self.calls.div_ceil(2)
     }
 
-    /// Returns the counts that are kept when these calls switch their plugin off.
-    pub(super) fn switch_off(&self, reason: SwitchOffReason, callers: usize) -> SwitchOffEvidence {
+    /// The evidence for the record of a switch-off.
+    pub(super) fn evidence(&self, reason: SwitchOffReason, callers: usize) -> SwitchOffEvidence {
         SwitchOffEvidence {
             reason,
             calls: self.calls,
@@ -66,14 +86,15 @@ impl Tally {
     }
 }
 
-/// Calls and failed ones of one caller.
+/// The numbers of calls and of failed calls of one caller.
 type CallerTally = (u32, u32);
 
-/// One half of the window.
+/// The counts of one half of the window.
 #[derive(Default)]
 struct Half {
     all: Tally,
-    /// The callers with the lowest hashes: a uniform sample of all, whatever each of them calls.
+    /// The callers with the lowest hashes. A hash does not depend on the number of calls, so this is a uniform sample of
+    /// callers.
     callers: BTreeMap<u64, CallerTally>,
 }
 
@@ -90,7 +111,7 @@ impl Half {
     }
 }
 
-/// Calls of the last while, in two halves of which the older is dropped as a whole.
+/// The counts of a sliding window in two halves. The older half is dropped as a whole.
 pub(super) struct Window {
     older: Half,
     newer: Half,
@@ -107,8 +128,8 @@ impl Window {
         }
     }
 
-    /// Counts a call, and says why the plugin is to be switched off if it was once too many.
-    pub(super) fn note(
+    /// Counts a call. Returns evidence if all conditions for a switch-off hold.
+    pub(super) fn count(
         &mut self,
         caller: u64,
         verdict: CallVerdict,
@@ -117,7 +138,7 @@ impl Window {
     ) -> Option<SwitchOffEvidence> {
         self.move_on(now);
         self.newer.count(caller, verdict, cpu);
-        let all = self.older.all.and(self.newer.all);
+        let all = self.older.all.add(self.newer.all);
         if all.calls < CALLS_MIN || !all.mostly_fails() || all.cpu < CPU_MIN {
             return None;
         }
@@ -130,10 +151,10 @@ impl Window {
         } else {
             SwitchOffReason::Faults
         };
-        Some(all.switch_off(reason, failing))
+        Some(all.evidence(reason, failing))
     }
 
-    /// Callers of the sample, and those among them whose calls mostly fail.
+    /// The number of callers in the sample, and of those with mostly failed calls.
     pub(super) fn callers(&self) -> (usize, usize) {
         let mut both = self.older.callers.clone();
         for (caller, (calls, failures)) in &self.newer.callers {
@@ -141,7 +162,8 @@ impl Window {
             sum.0 = sum.0.saturating_add(*calls);
             sum.1 = sum.1.saturating_add(*failures);
         }
-        // Beyond the lowest of both a caller may be missing from one half.
+        // Only the lowest hashes of both halves together are a sample of the whole window: a caller with a higher hash
+        // may be missing from one half.
         let sample = both.into_values().take(CALLERS_KEPT_MAX);
         sample.fold((0, 0), |(all, failing), (calls, failures)| {
             let fails = failures >= calls.div_ceil(2);
@@ -156,8 +178,8 @@ impl Window {
     }
 
     fn move_on(&mut self, now: Duration) {
-        let (half, passed) = (WINDOW / 2, now.saturating_sub(self.since));
-        if passed < half {
+        let passed = now.saturating_sub(self.since);
+        if passed < WINDOW / 2 {
             return;
         }
         let newer = std::mem::take(&mut self.newer);

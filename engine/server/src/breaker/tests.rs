@@ -1,14 +1,15 @@
-//! The breaker: each of its conditions at its bound and one beyond, and over random calls.
+//! Tests of the breaker: each condition at its bound and one beyond, and random calls.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::tally::{CALLERS_KEPT_MAX, CALLERS_MIN, CALLS_MIN, FAULT_CPU_MIN, WINDOW};
 use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// A breaker, and a plugin whose calls it counts.
+/// A breaker with a time, and calls of one plugin.
 struct Watch {
     breaker: Breaker,
     now: Duration,
@@ -35,7 +36,7 @@ impl Watch {
             verdict,
             cpu: Duration::from_millis(cpu_ms),
         };
-        self.breaker.note(end, self.now).map(|trip| trip.why)
+        self.breaker.count(end, self.now).map(|trip| trip.why)
     }
 
     fn call(
@@ -61,7 +62,7 @@ fn member(number: usize) -> CallSource {
     CallSource::Caller(format!("user:{number}").parse().unwrap())
 }
 
-/// The call with which calls like these switch off, of at most so many; callers take turns.
+/// Makes up to `most` calls by callers in turn. Returns the index of the call that switches the plugin off.
 fn trips_at(most: usize, callers: usize, verdict: CallVerdict, cpu_ms: u64) -> Option<usize> {
     let mut watch = Watch::new();
     (0..most).find(|number| watch.call(number % callers, verdict, cpu_ms).is_some())
@@ -83,7 +84,7 @@ fn fewer_callers_switch_nothing_off() {
     assert_eq!(trips_at(10_000, 1, Deadline, 2_000), None);
 }
 
-/// A fault that costs nothing is a bug of the shop's all the same: it switches off, after many of them.
+/// A fault without processor time is an error of the plugin too, and switches it off after many of them.
 #[test]
 fn cheap_faults_switch_off_slowly() {
     let calls = CPU_MIN.as_millis() / FAULT_CPU_MIN.as_millis();
@@ -115,7 +116,7 @@ fn half_of_the_calls_must_fail() {
 }
 
 #[test]
-fn what_was_counted_is_told() {
+fn evidence_has_the_counts() {
     let mut watch = Watch::new();
     let why = (0..).find_map(|number| match number % 4 {
         0 => watch.call(number % 7, Good, 3),
@@ -124,7 +125,7 @@ fn what_was_counted_is_told() {
     });
     let why = why.unwrap();
     assert_eq!(why.reason, SwitchOffReason::Faults);
-    // The first call was good: nothing was counted before the second.
+    // The first call succeeded, and counts start with the first failed one.
     assert_eq!((why.calls, why.faults, why.deadlines), (20, 10, 5));
     assert_eq!((why.callers, why.cpu_ms), (7, 8_500));
     let mut watch = Watch::new();
@@ -138,7 +139,7 @@ fn after_a_trip_it_is_counted_from_the_beginning() {
     for _ in 0..3 {
         let at = (0..1_000).find(|number| watch.call(number % 9, Fault, 500).is_some());
         assert_eq!(at, Some(19));
-        assert!(watch.breaker.watched.is_empty());
+        assert!(watch.breaker.plugins.is_empty());
     }
 }
 
@@ -153,18 +154,18 @@ fn other_settings_are_counted_from_the_beginning() {
         cpu: DEADLINE,
     };
     for number in 0..19 {
-        assert_eq!(watch.breaker.note(end(number, 1), watch.now), None);
+        assert_eq!(watch.breaker.count(end(number, 1), watch.now), None);
     }
     for number in 0..19 {
-        assert_eq!(watch.breaker.note(end(number, 2), watch.now), None);
+        assert_eq!(watch.breaker.count(end(number, 2), watch.now), None);
     }
-    let trip = watch.breaker.note(end(19, 2), watch.now).unwrap();
+    let trip = watch.breaker.count(end(19, 2), watch.now).unwrap();
     assert_eq!((trip.of, trip.as_of, trip.why.calls), (plugin(0), 2, 20));
 }
 
 #[test]
 fn what_failed_long_ago_is_forgotten() {
-    // One failed call in each half of the window, and then some: never enough at once.
+    // Nine failed calls in each half of the window are never enough together.
     let mut watch = Watch::new();
     for number in 0..500 {
         for caller in 0..9 {
@@ -172,15 +173,15 @@ fn what_failed_long_ago_is_forgotten() {
         }
         watch.now += WINDOW / 2;
     }
-    // Nine calls in each of two halves are eighteen; a tenth is too many.
+    // Nine calls in each of two halves are eighteen, and twenty are enough.
     watch.call(0, Fault, 400);
     let mut more = (0..20).map(|caller| watch.call(caller % 9, Fault, 400));
     assert!(more.any(|why| why.is_some()));
-    // A plugin without a failed call in the window takes no room.
+    // A plugin without a failed call in the window has no counts.
     watch.call(0, Fault, 400);
     watch.now += WINDOW;
     watch.call(0, Good, 1);
-    assert!(watch.breaker.watched.is_empty());
+    assert!(watch.breaker.plugins.is_empty());
 }
 
 #[test]
@@ -197,7 +198,11 @@ fn a_schedule_that_always_fails_switches_off_without_callers() {
     let mut watch = Watch::new();
     for number in 0..1_000 {
         let verdict = if number % 20 == 19 { Good } else { Fault };
-        assert_eq!(watch.run(verdict, 500), None, "a good run begins anew");
+        assert_eq!(
+            watch.run(verdict, 500),
+            None,
+            "a successful run resets the count"
+        );
     }
     for number in 0..100 {
         assert_eq!(watch.run(Deadline, 900), None, "{number}: a busy machine");
@@ -209,8 +214,8 @@ fn schedules_that_are_gone_take_no_room() {
     let mut watch = Watch::new();
     for number in 0..100 {
         watch.end(CallSource::Schedule(format!("s{number}")), Fault, 1);
-        let watched = watch.breaker.watched.values().next().unwrap();
-        assert!(watched.schedules.len() <= SCHEDULES_MAX);
+        let counts = watch.breaker.plugins.values().next().unwrap();
+        assert!(counts.schedules.len() <= SCHEDULES_MAX);
     }
 }
 
@@ -226,31 +231,31 @@ fn plugins_and_callers_are_remembered_up_to_their_bounds() {
     };
     for number in 0..=PLUGINS_WATCHED_MAX {
         let now = Duration::from_millis(u64::try_from(number).unwrap());
-        watch.breaker.note(end(number, 0), now);
+        watch.breaker.count(end(number, 0), now);
     }
-    assert_eq!(watch.breaker.watched.len(), PLUGINS_WATCHED_MAX);
+    assert_eq!(watch.breaker.plugins.len(), PLUGINS_WATCHED_MAX);
     assert!(
-        !watch.breaker.watched.contains_key(&plugin(0)),
-        "the oldest makes room"
+        !watch.breaker.plugins.contains_key(&plugin(0)),
+        "the oldest is removed"
     );
-    // Many callers of one plugin: a sample of them.
+    // A sample is kept of many callers of one plugin.
     for caller in 0..150 {
-        watch.breaker.note(end(1, caller), watch.now);
+        watch.breaker.count(end(1, caller), watch.now);
     }
-    let callers = watch.breaker.watched[&plugin(1)].calls.callers();
+    let callers = watch.breaker.plugins[&plugin(1)].calls.callers();
     assert_eq!(callers, (CALLERS_KEPT_MAX, CALLERS_KEPT_MAX));
 }
 
-/// A sample of callers shows what most of them meet, however many there are.
+/// The sample represents all callers, even if there are many more than it holds.
 #[test]
 fn of_a_thousand_callers_most_must_fail() {
     for (failing, trips) in [(700, true), (300, false)] {
         let mut watch = Watch::new();
         let mut tripped = false;
         for number in 0..1_000 {
-            // All kinds of callers come at any time.
+            // Failing and other callers are mixed.
             let caller = number * 387 % 1_000;
-            // Those who fail call more often, so that most calls fail in either case.
+            // Failing callers call more often, so that most calls fail in both cases.
             let (verdict, calls) = if caller < failing {
                 (Fault, 4)
             } else {
@@ -264,13 +269,13 @@ fn of_a_thousand_callers_most_must_fail() {
     }
 }
 
-/// A call of some caller: whether it fails, in which way, and what it takes.
+/// Calls: the caller, the kind of result, the processor time, and the pause before the call.
 fn calls() -> impl Strategy<Value = Vec<(usize, u8, u64, u64)>> {
     vec((0_usize..40, 0_u8..3, 0_u64..3_000, 0_u64..30_000), 1..600)
 }
 
 proptest! {
-    /// A few members cannot switch a shop off, nor can they on a busy machine.
+    /// A few members cannot switch a plugin off, not even on a busy machine.
     #[test]
     fn few_members_switch_nothing_off(calls in calls()) {
         let mut watch = Watch::new();
@@ -285,13 +290,13 @@ proptest! {
         }
     }
 
-    /// Accounts that fail on purpose, as often as they like, beside more members whose calls go well.
+    /// Accounts may fail on purpose any number of times, if more members succeed.
     #[test]
     fn a_minority_of_callers_switches_nothing_off(
         attackers in 5_usize..20, calls in vec((0_usize..400, 0_u64..3_000), 1..600)
     ) {
         let mut watch = Watch::new();
-        // Nothing is remembered of those who came before the first failed call.
+        // Calls before the first failed one are not counted.
         watch.call(0, Fault, 3_000);
         for caller in attackers..=attackers * 2 + 1 {
             watch.call(caller, Good, 1);
@@ -301,9 +306,9 @@ proptest! {
         }
     }
 
-    /// A plugin that fails for everybody is off soon, in any order of callers.
+    /// A plugin that fails for all callers is switched off soon, in any order of callers.
     #[test]
-    fn a_plugin_that_fails_for_everybody_is_switched_off(
+    fn a_plugin_that_fails_for_all_callers_is_switched_off(
         callers in vec(0_usize..12, 400), cpu in 5_u64..3_000
     ) {
         let mut watch = Watch::new();
@@ -311,7 +316,7 @@ proptest! {
         prop_assert!(off);
     }
 
-    /// Deadlines on a busy machine count for nothing, not even as calls.
+    /// Deadlines that a busy machine misses are not counted at all.
     #[test]
     fn a_busy_machine_switches_nothing_off(
         calls in vec((0_usize..40, 0_u64..1_000, 0_u64..1_000), 1..600)
@@ -320,11 +325,11 @@ proptest! {
         for (caller, cpu, passes) in calls {
             watch.now += Duration::from_millis(passes);
             prop_assert_eq!(watch.call(caller, Deadline, cpu), None);
-            prop_assert!(watch.breaker.watched.is_empty());
+            prop_assert!(watch.breaker.plugins.is_empty());
         }
     }
 
-    /// A switch-off tells what was counted, and that was enough.
+    /// The evidence of each switch-off meets all bounds.
     #[test]
     fn every_switch_off_meets_its_bounds(calls in calls()) {
         let mut watch = Watch::new();

@@ -1,4 +1,4 @@
-//! `bursar audit`
+//! `bursar audit`: the promises of the ledger, verified against a file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,14 +8,16 @@ use clap::Args;
 use serde_json::Value;
 
 use super::clock as file_clock;
-use super::owner::{Access, LONG_PATIENCE, access, check_there, owner_says};
+use super::error::{CommandError, CommandResult};
+use super::owner::{Access, LONG_PATIENCE, access, check_exists, into_body};
 use super::progress::progress;
-use super::{CommandError, Done, block_on, style};
+use super::runtime::block_on;
+use super::style;
 use crate::client::Client;
 use crate::clock;
 use crate::http::render;
 
-/// Check every promise against every record of a file, also while it is being served.
+/// Verify every promise against every record of a database file, also while a server uses it.
 #[derive(Args, Debug)]
 pub(super) struct Audit {
     /// The database file
@@ -24,26 +26,26 @@ pub(super) struct Audit {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// A head that was seen before, which must still be a record's; may be said several times
+    /// The hash of a record that you noted before, which the journal must still contain; can be repeated
     #[arg(long = "head", value_name = "[ECONOMY:]HASH")]
     heads: Vec<SeenHead>,
 }
 
 impl Audit {
-    pub(super) fn run(self) -> Done {
-        check_there(&self.file)?;
+    pub(super) fn run(self) -> CommandResult {
+        check_exists(&self.file)?;
         if self.heads.len() > HEADS_MAX {
             return Err(CommandError::new(format!(
-                "one audit looks for {HEADS_MAX} heads at most; run several"
+                "one audit takes at most {HEADS_MAX} values of --head; run several audits"
             )));
         }
         let report = match access(&self.file)? {
-            Access::Ours(lock) => {
-                // The audit takes the lock again itself, for as long as it reads.
+            Access::Free(lock) => {
+                // The audit itself takes the lock while it reads.
                 drop(lock);
                 let report = audit_file(&self.file, &self.heads, render, &mut progress("audited"));
                 let report = AuditReport {
-                    // Of a file that cannot be followed to its end nobody knows what time it goes by.
+                    // The time of a file is that of its last record, which may be unreadable.
                     clock: clock_of_file(&self.file, &clock::system())
                         .ok()
                         .map(|it| it.view),
@@ -51,9 +53,9 @@ impl Audit {
                 };
                 serde_json::to_value(report).map_err(CommandError::new)?
             }
-            Access::Theirs(client) => {
-                style::remark("The file is being served; its owner audits it.");
-                block_on(ask(*client, &self.heads))??
+            Access::Served(client) => {
+                style::remark("A server uses this file and makes the audit.");
+                block_on(audit_served(*client, &self.heads))??
             }
         };
         if self.json {
@@ -70,16 +72,17 @@ impl Audit {
     }
 }
 
-async fn ask(client: Client, heads: &[SeenHead]) -> Result<Value, CommandError> {
+/// Requests an audit from the server that uses the file.
+async fn audit_served(client: Client, heads: &[SeenHead]) -> Result<Value, CommandError> {
     let mut client = client.with_patience(LONG_PATIENCE);
-    // Neither part of a head has a character that a query must escape.
+    // Neither part of a head has a character that must be escaped in a query.
     let heads: Vec<String> = heads.iter().map(|head| format!("head={head}")).collect();
     let path = format!("/v1/audit?{}", heads.join("&"));
-    let answer = client.get(&path).await.map_err(CommandError::new)?;
-    owner_says(&answer)
+    let response = client.get(&path).await.map_err(CommandError::new)?;
+    into_body(&response)
 }
 
-/// A report, for people.
+/// Prints a report for people.
 pub(super) fn print(report: &Value) {
     let text = |value: &Value, name: &str| -> String {
         value
@@ -124,29 +127,31 @@ pub(super) fn print(report: &Value) {
     }
     for head in list(report, "heads") {
         if let Some(seq) = head.get("seq").and_then(Value::as_u64) {
-            let (economy, hash) = (text(&head, "economy"), text(&head, "head"));
-            style::note(format!("{hash}, seen before, is {economy}: record {seq}"));
+            let economy = text(&head, "economy");
+            let hash = text(&head, "head");
+            style::note(format!("{hash}, noted before, is {economy}: record {seq}"));
         }
     }
     for head in list(report, "economies") {
-        let (economy, hash) = (text(&head, "economy"), text(&head, "head"));
+        let economy = text(&head, "economy");
+        let hash = text(&head, "head");
         style::note(format!("{economy}:{hash} record {}", text(&head, "seq")));
     }
     for caveat in list(report, "caveats") {
         let caveat = caveat.as_str().unwrap_or_default();
-        style::remark(format!("This cannot be ruled out: {caveat}."));
+        style::remark(format!("The audit cannot rule this out: {caveat}."));
     }
     if list(report, "heads").is_empty() {
         style::remark(
-            "An audit sees the records that are there. That none is missing at the end is told by a head \
-             that you keep elsewhere: --head ECONOMY:HASH.",
+            "An audit sees only the records in the file. To detect missing records at the end, keep a head elsewhere \
+             and pass it with --head ECONOMY:HASH.",
         );
     }
     if let Some(clock) = report
         .get("clock")
         .filter(|it| !file_clock::is_followed(it))
     {
-        style::complain(file_clock::advice());
+        style::error(file_clock::ADVICE);
         file_clock::lines(clock).iter().for_each(style::note);
     }
 }

@@ -1,4 +1,4 @@
-//! `bursar backup`
+//! `bursar backup`: a verified copy of a database file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,44 +7,48 @@ use bursar_storage::back_up_file;
 use clap::Args;
 use serde_json::Value;
 
-use super::owner::{Access, LONG_PATIENCE, access, check_there, owner_says};
+use super::error::{CommandError, CommandResult};
+use super::owner::{Access, LONG_PATIENCE, access, check_exists, into_body};
 use super::progress::progress;
-use super::{CommandError, Done, block_on, style};
+use super::runtime::block_on;
+use super::style;
 use crate::client::Client;
 use crate::http::{BackupBody, render};
 
-/// Copy a file, also while it is being served, and verify the copy.
+/// Copy a database file, also while a server uses it, and verify the copy.
 #[derive(Args, Debug)]
 pub(super) struct Backup {
     /// The database file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Where the copy is to be; nothing may be there yet
+    /// The path of the copy; it must not exist yet
     #[arg(value_name = "TO")]
     to: PathBuf,
-    /// Apply and compare each record of the copy, and do not decide it again
+    /// Verify faster: apply each record of the copy, without deciding it again
     #[arg(long)]
     quick: bool,
 }
 
 impl Backup {
-    pub(super) fn run(self) -> Done {
-        check_there(&self.file)?;
-        let asked = BackupBody {
+    pub(super) fn run(self) -> CommandResult {
+        check_exists(&self.file)?;
+        let request = BackupBody {
             path: std::path::absolute(&self.to).map_err(CommandError::new)?,
             quick: self.quick,
         };
         let report = match access(&self.file)? {
-            Access::Ours(lock) => {
-                // The backup takes the lock again itself, for as long as it reads.
+            Access::Free(lock) => {
+                // The backup itself takes the lock while it reads.
                 drop(lock);
-                let mut shown = progress("verified");
-                let made = back_up_file(&self.file, &asked.path, asked.plan(), render, &mut shown);
-                serde_json::to_value(made.map_err(CommandError::new)?).map_err(CommandError::new)?
+                let mut progress = progress("verified");
+                let plan = request.plan();
+                let report = back_up_file(&self.file, &request.path, plan, render, &mut progress);
+                serde_json::to_value(report.map_err(CommandError::new)?)
+                    .map_err(CommandError::new)?
             }
-            Access::Theirs(client) => {
-                style::remark("The file is being served; its owner copies it.");
-                block_on(ask(*client, &asked))??
+            Access::Served(client) => {
+                style::remark("A server uses this file and makes the copy.");
+                block_on(back_up_served(*client, &request))??
             }
         };
         print(&report);
@@ -52,11 +56,12 @@ impl Backup {
     }
 }
 
-async fn ask(client: Client, asked: &BackupBody) -> Result<Value, CommandError> {
+/// Requests a backup from the server that uses the file.
+async fn back_up_served(client: Client, request: &BackupBody) -> Result<Value, CommandError> {
     let mut client = client.with_patience(LONG_PATIENCE);
-    let body = serde_json::to_vec(asked).map_err(CommandError::new)?;
-    let sent = client.send("POST", "/v1/backup", None, body.into());
-    owner_says(&sent.await.map_err(CommandError::new)?)
+    let body = serde_json::to_vec(request).map_err(CommandError::new)?;
+    let response = client.send("POST", "/v1/backup", None, body.into());
+    into_body(&response.await.map_err(CommandError::new)?)
 }
 
 fn print(report: &Value) {
@@ -65,14 +70,15 @@ fn print(report: &Value) {
         Some(other) => other.to_string(),
         None => String::new(),
     };
-    let (path, bytes) = (text(report, "path"), text(report, "bytes"));
-    let how = if report.get("audited") == Some(&Value::Bool(true)) {
+    let path = text(report, "path");
+    let bytes = text(report, "bytes");
+    let verdict = if report.get("audited") == Some(&Value::Bool(true)) {
         "every promise holds"
     } else {
         "every record fits"
     };
     style::say(format!(
-        "{path}: {bytes} bytes, {} records, {how}",
+        "{path}: {bytes} bytes, {} records, {verdict}",
         text(report, "records")
     ));
     for head in report
@@ -81,7 +87,8 @@ fn print(report: &Value) {
         .into_iter()
         .flatten()
     {
-        let (economy, hash) = (text(head, "economy"), text(head, "head"));
+        let economy = text(head, "economy");
+        let hash = text(head, "head");
         style::say(format!("{economy}:{hash} record {}", text(head, "seq")));
     }
 }

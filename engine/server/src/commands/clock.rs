@@ -1,4 +1,4 @@
-//! `bursar clock`: the time that a file goes by, and what is done when it is not that of the machine.
+//! `bursar clock`: the time of a database file, and how it is set to that of the machine.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,32 +7,34 @@ use bursar_storage::{ClockReport, ClockSetting, clock_of_file, set_clock_of_file
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::owner::{Access, access, check_there, owner_says};
-use super::{CommandError, Done, block_on, style};
+use super::error::{CommandError, CommandResult};
+use super::owner::{Access, access, check_exists, into_body};
+use super::runtime::block_on;
+use super::style;
 use crate::clock;
 use crate::http::render;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Clock {
-    /// Show the time that a file goes by beside that of the machine, also while it is being served.
-    Show(Database),
-    /// Have a file go by the time of the machine from now on, on record. Nobody may be serving it.
-    Set(Database),
+    /// Show the time of a database file and of the machine, also while a server uses the file.
+    Show(ClockOptions),
+    /// Set the time of a database file to that of the machine, on record. No server may use the file.
+    Set(ClockOptions),
 }
 
-/// A database file.
+/// The options of the clock commands.
 #[derive(Args, Debug)]
-pub(super) struct Database {
+pub(super) struct ClockOptions {
     /// The database file
     #[arg(long, value_name = "FILE", default_value = "bursar.db")]
     db: PathBuf,
-    /// Print it as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Clock {
-    pub(super) fn run(self) -> Done {
+    pub(super) fn run(self) -> CommandResult {
         match self {
             Self::Show(database) => database.show(),
             Self::Set(database) => database.set(),
@@ -40,93 +42,92 @@ impl Clock {
     }
 }
 
-impl Database {
-    fn show(self) -> Done {
-        check_there(&self.db)?;
-        let shown = match access(&self.db)? {
-            Access::Ours(lock) => {
-                // The look takes the lock again itself, for as long as it reads.
+impl ClockOptions {
+    fn show(self) -> CommandResult {
+        check_exists(&self.db)?;
+        let report = match access(&self.db)? {
+            Access::Free(lock) => {
+                // `clock_of_file` itself takes the lock while it reads.
                 drop(lock);
                 let report: ClockReport =
                     clock_of_file(&self.db, &clock::system()).map_err(CommandError::new)?;
                 serde_json::to_value(report).map_err(CommandError::new)?
             }
-            Access::Theirs(mut client) => {
+            Access::Served(mut client) => {
                 let ready = block_on(async move {
-                    let answer = client.get("/readyz").await;
-                    owner_says(&answer.map_err(CommandError::new)?)
+                    let response = client.get("/readyz").await;
+                    into_body(&response.map_err(CommandError::new)?)
                 })??;
                 ready.get("clock").cloned().unwrap_or_default()
             }
         };
         if self.json {
-            style::value(&shown);
+            style::value(&report);
             return Ok(ExitCode::SUCCESS);
         }
-        for line in lines(&shown) {
+        for line in lines(&report) {
             style::say(line);
         }
-        if !is_followed(&shown) {
-            style::remark(advice());
+        if !is_followed(&report) {
+            style::remark(ADVICE);
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn set(self) -> Done {
-        check_there(&self.db)?;
+    fn set(self) -> CommandResult {
+        check_exists(&self.db)?;
         let file = self.db.display();
         match access(&self.db)? {
-            // It takes the lock again itself, for as long as it writes.
-            Access::Ours(lock) => drop(lock),
-            Access::Theirs(_) => {
+            // `set_clock_of_file` itself takes the lock while it writes.
+            Access::Free(lock) => drop(lock),
+            Access::Served(_) => {
                 return Err(CommandError::new(format!(
-                    "{file} is being served, and goes on evenly by the time that it has: stop the \
-                     server, run this again, and start it"
+                    "{file} is being served and keeps its time: stop the server, run this command again, and start the \
+                     server"
                 )));
             }
         }
-        let set = set_clock_of_file(&self.db, &clock::system(), render);
-        let set: ClockSetting = set.map_err(CommandError::new)?;
-        let shown = serde_json::to_value(set).map_err(CommandError::new)?;
+        let setting = set_clock_of_file(&self.db, &clock::system(), render);
+        let setting: ClockSetting = setting.map_err(CommandError::new)?;
+        let report = serde_json::to_value(setting).map_err(CommandError::new)?;
         if self.json {
-            style::value(&shown);
+            style::value(&report);
         } else {
-            for line in lines(&shown) {
+            for line in lines(&report) {
                 style::say(line);
             }
-            style::remark(if set.set {
+            style::remark(if setting.set {
                 format!(
-                    "{file} goes by the clock of this machine now; {} economies have a record of it. \
-                     What waits for a moment waits as long as before",
-                    set.economies
+                    "{file} now has the time of this machine; {} economies have a record of it. Holds and schedules \
+                     wait as long as before",
+                    setting.economies
                 )
             } else {
-                "The difference is small: it is made up for by itself, and nothing was changed"
-                    .into()
+                "The difference is small and corrects itself: nothing was changed".into()
             });
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Times as lines.
-pub(super) fn lines(shown: &Value) -> Vec<String> {
-    let moment = |name: &str| shown.get(name).and_then(Value::as_u64).map(written);
+/// Formats the times of a report as lines.
+pub(super) fn lines(report: &Value) -> Vec<String> {
+    let moment = |name: &str| report.get(name).and_then(Value::as_u64).map(format_time);
     let line = |label: &str, name: &str| Some(format!("{label:<14} {}", moment(name)?));
-    let difference = shown.get("difference_ms").and_then(Value::as_i64);
+    let difference = report.get("difference_ms").and_then(Value::as_i64);
     let difference = difference.map(|ms| {
-        let way = if ms < 0 { "behind" } else { "ahead" };
+        let direction = if ms < 0 { "behind" } else { "ahead" };
         let span = ms.unsigned_abs();
         format!(
-            "{:<14} the machine is {}.{:03} s {way}",
+            "{:<14} the machine is {}.{:03} s {direction}",
             "difference",
             span / 1000,
             span % 1000
         )
     });
-    let mark = shown.get("mark").and_then(|mark| mark.get("kept"));
+    let mark = report.get("mark").and_then(|mark| mark.get("kept"));
     let mark = mark.and_then(Value::as_u64);
-    let mark = mark.map(|at| format!("{:<14} {}", "last mark", written(at)));
+    let mark = mark.map(|at| format!("{:<14} {}", "last mark", format_time(at)));
     [
         line("time", "kept"),
         line("machine", "wall"),
@@ -138,22 +139,20 @@ pub(super) fn lines(shown: &Value) -> Vec<String> {
     .collect()
 }
 
-/// Whether the machine's clock is near enough.
-pub(super) fn is_followed(shown: &Value) -> bool {
-    shown
+/// Returns true if the file follows the clock of the machine, because the two are near enough.
+pub(super) fn is_followed(report: &Value) -> bool {
+    report
         .get("followed")
         .and_then(Value::as_bool)
         .unwrap_or(true)
 }
 
-/// What to do where it is not.
-pub(super) fn advice() -> &'static str {
-    "The clock of the machine is not followed. If it is wrong, set it; if it is right, stop the server, run \
-     `bursar clock set` and start it again"
-}
+/// The advice for a file that does not follow the clock of the machine.
+pub(super) const ADVICE: &str = "The file does not follow the clock of the machine. If that clock is wrong, correct it; if it is right, stop \
+     the server, run `bursar clock set` and start the server again";
 
-/// A moment for people.
-fn written(at_ms: u64) -> String {
+/// Formats a time for people.
+fn format_time(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).ok();
     let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
     at.map_or_else(|| format!("{at_ms} ms"), |at| format!("{at:.3}"))

@@ -1,4 +1,4 @@
-//! A component that a command is to run: out of a file, or carried by the binary.
+//! The component that a command runs: from a file, or bundled in the binary.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -7,27 +7,28 @@ use std::sync::Arc;
 use bursar_host::{LoadError, LoadedPlugin, PluginHost, UPLOAD_BYTES_MAX};
 use bursar_ledger::Digest;
 
-use super::{CommandError, input};
+use super::error::CommandError;
+use super::input;
 use crate::bundled;
 
-/// The bytes of a component, not checked yet.
+/// The bytes of a component before any check.
 pub(super) struct Component {
-    /// Where they come from.
+    /// The path of the file, or `bundled:` and the name.
     name: String,
     digest: Digest,
     bytes: Cow<'static, [u8]>,
 }
 
 impl Component {
-    /// What a `.wasm` file holds.
+    /// Reads a `.wasm` file.
     pub(super) fn read(path: &Path) -> Result<Self, CommandError> {
         let name = path.display().to_string();
-        // One byte too many is enough for the verdict that it is too large.
-        let bytes = input::read_start(path, UPLOAD_BYTES_MAX as u64 + 1)?;
+        // One byte above the limit is enough: the host then rejects the component as too large.
+        let bytes = input::read_prefix(path, UPLOAD_BYTES_MAX as u64 + 1)?;
         Ok(Self::new(name, bytes))
     }
 
-    /// The bundled one that has this digest, if one has.
+    /// Returns the bundled component with this digest.
     pub(super) fn bundled(digest: &Digest) -> Option<Self> {
         let bundled = bundled::PLUGINS.iter();
         let mut bundled = bundled.map(|it| Self::new(format!("bundled:{}", it.name), it.bytes));
@@ -47,15 +48,18 @@ impl Component {
         self.digest
     }
 
-    /// Makes it ready to run, unless it may not.
+    /// Checks and compiles the component.
     pub(super) fn load(&self, host: &PluginHost) -> Result<Arc<LoadedPlugin>, LoadError> {
         host.load(self.digest, &self.bytes)
     }
 
-    /// Makes it ready to run, for a command that comes to nothing without it.
-    pub(super) fn ready(&self, host: &PluginHost) -> Result<Arc<LoadedPlugin>, CommandError> {
+    /// Checks and compiles the component. A rejection becomes the error of the command.
+    pub(super) fn load_or_fail(
+        &self,
+        host: &PluginHost,
+    ) -> Result<Arc<LoadedPlugin>, CommandError> {
         let name = &self.name;
         self.load(host)
-            .map_err(|no| CommandError::new(format!("{name} may not run")).because(no))
+            .map_err(|error| CommandError::new(format!("{name} may not run")).with_details(error))
     }
 }

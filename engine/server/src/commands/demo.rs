@@ -1,48 +1,52 @@
-//! `bursar demo`: the whole story, through the real API of a real server process.
+//! `bursar demo`: a guided demonstration that uses the HTTP API of a server process.
 
-mod chapters;
-mod stage;
-mod stakes;
+mod holds;
+mod run;
+mod steps;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
 
-use super::{CommandError, Done, block_on, style};
-use stage::Stage;
+use super::error::{CommandError, CommandResult};
+use super::runtime::block_on;
+use super::style;
+use run::DemoRun;
 
-/// Show the whole story on a database of its own. Ends by itself, with 0 only if all of it held.
+/// Run a guided demonstration on a temporary database, then exit.
+///
+/// Exit codes: 0 if every check of the demonstration passes, 1 otherwise.
 #[derive(Args, Debug)]
 pub(super) struct Demo {}
 
 impl Demo {
-    pub(super) fn run(self) -> Done {
+    pub(super) fn run(self) -> CommandResult {
         let Self {} = self;
-        block_on(tell())?
+        block_on(demonstrate())?
     }
 }
 
-async fn tell() -> Done {
+async fn demonstrate() -> CommandResult {
     let began = Instant::now();
     style::say(
-        "Bursar, from an empty folder to an audit. Everything here is a real server process,",
+        "Bursar, from an empty folder to an audit. The demonstration uses a server process,",
     );
-    style::say("a real file, real HTTP and real WebAssembly components.");
-    let mut stage = Stage::set().await.map_err(CommandError::new)?;
-    let told = chapters::all(&mut stage).await;
-    stage.clear().await;
-    told.map_err(CommandError::new)?;
+    style::say("a database file, HTTP requests and WebAssembly components.");
+    let mut run = DemoRun::start().await.map_err(CommandError::new)?;
+    let result = steps::all(&mut run).await;
+    run.clear().await;
+    result.map_err(CommandError::new)?;
     let seconds = began.elapsed().as_secs_f32();
-    let (held, failed) = stage.score();
+    let (passed, failed) = run.counts();
     if failed == 0 {
-        style::title(format!("All {held} checks held, in {seconds:.1} s."));
-        style::say("Next: `bursar serve`, and the five minutes with curl in README.md.");
+        style::title(format!("All {passed} checks held, in {seconds:.1} s."));
+        style::say("Next: `bursar serve`, and the first five minutes with curl in README.md.");
         return Ok(ExitCode::SUCCESS);
     }
     style::title(format!(
         "{failed} of {} checks did not hold.",
-        held + failed
+        passed + failed
     ));
     Ok(ExitCode::FAILURE)
 }

@@ -1,4 +1,4 @@
-//! `bursar export`
+//! `bursar export`: the journal of an economy as lines of JSON.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,42 +8,44 @@ use bursar_ledger::EconomyId;
 use bursar_storage::{ArchiveError, export_file};
 use clap::Args;
 
-use super::owner::{Access, LONG_PATIENCE, access, check_there, owner_says};
+use super::error::{CommandError, CommandResult};
+use super::owner::{Access, LONG_PATIENCE, access, check_exists, into_body};
 use super::progress::progress;
-use super::{CommandError, Done, block_on, style};
+use super::runtime::block_on;
+use super::style;
 use crate::client::Client;
 use crate::service::SYSTEM;
 
-/// Write an economy's journal to standard output, as lines of JSON.
+/// Write the journal of an economy to standard output, as lines of JSON.
 #[derive(Args, Debug)]
 pub(super) struct Export {
     /// The database file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The economy
+    /// The economy to export
     #[arg(long)]
     economy: EconomyId,
 }
 
 impl Export {
-    pub(super) fn run(self) -> Done {
-        check_there(&self.file)?;
+    pub(super) fn run(self) -> CommandResult {
+        check_exists(&self.file)?;
         if self.economy.as_str() == SYSTEM {
             return Err(CommandError::new(ArchiveError::Reserved(self.economy)));
         }
         let mut output = io::BufWriter::new(io::stdout().lock());
         match access(&self.file)? {
-            Access::Ours(lock) => {
-                // The export takes the lock again itself, for as long as it reads.
+            Access::Free(lock) => {
+                // The export itself takes the lock while it reads.
                 drop(lock);
-                let mut take = |line: Vec<u8>| output.write_all(&line);
-                let mut shown = progress("exported");
-                export_file(&self.file, &self.economy, &mut take, &mut shown)
+                let mut write = |line: Vec<u8>| output.write_all(&line);
+                let mut progress = progress("exported");
+                export_file(&self.file, &self.economy, &mut write, &mut progress)
                     .map_err(CommandError::new)?;
             }
-            Access::Theirs(client) => {
-                style::remark("The file is being served; its owner exports it.");
-                block_on(ask(*client, &self.economy, &mut output))??;
+            Access::Served(client) => {
+                style::remark("A server uses this file and exports the economy.");
+                block_on(export_served(*client, &self.economy, &mut output))??;
             }
         }
         output.flush().map_err(CommandError::new)?;
@@ -51,14 +53,15 @@ impl Export {
     }
 }
 
-async fn ask(
+/// Requests an export from the server that uses the file.
+async fn export_served(
     client: Client,
     economy: &EconomyId,
     output: &mut impl Write,
 ) -> Result<(), CommandError> {
     let mut client = client.with_patience(LONG_PATIENCE);
     let path = format!("/v1/economies/{economy}/export");
-    let mut take = |chunk: &[u8]| output.write_all(chunk);
-    let streamed = client.stream(&path, &mut take).await;
-    owner_says(&streamed.map_err(CommandError::new)?).map(drop)
+    let mut write = |chunk: &[u8]| output.write_all(chunk);
+    let response = client.stream(&path, &mut write).await;
+    into_body(&response.map_err(CommandError::new)?).map(drop)
 }

@@ -1,4 +1,4 @@
-//! `bursar import`: an economy out of another file, or opening balances out of a list.
+//! `bursar import`: an economy from an export, or opening balances from a list.
 
 mod balances;
 mod fields;
@@ -16,97 +16,100 @@ use clap::Args;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::owner::{Access, LONG_PATIENCE, access, check_there};
+use super::error::{CommandError, CommandResult};
+use super::owner::{Access, LONG_PATIENCE, access, check_exists, detail};
 use super::progress::progress;
-use super::{CommandError, Done, block_on, style};
+use super::runtime::{block_on, compiler};
+use super::style;
 use crate::bodies::{BodyBounds, BodyLimiter};
-use crate::client::{Client, Response};
+use crate::client::Client;
 use crate::http::render;
 use crate::serve::{Ended, STOP_PATIENCE, Server, Setup};
 use crate::service::{CallBounds, SYSTEM};
 use crate::webhooks::WebhookSetup;
 use crate::{clock, random};
-use balances::{Checked, Meant, Opening, issue, plan};
+use balances::{ImportOptions, ImportTarget, OpeningImport, issue, plan};
 use list::Row;
 
-/// Bring an economy into a file, or opening balances into an economy.
+/// Import an economy into a database file, or opening balances into an economy.
 ///
-/// Without --balances, an export is read from standard input, and its economy is there afterwards
-/// with all its history, or not at all.
+/// Without --balances, the command reads an export from standard input and imports its economy with the whole
+/// history, or nothing.
 #[derive(Args, Debug)]
 pub(super) struct Import {
     /// The database file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// A list of balances to issue: account,asset,amount and, if you like, date and memo
+    /// A list of balances to issue, with the columns account,asset,amount and optionally date and memo
     #[arg(long, value_name = "LIST.csv", requires = "economy")]
     balances: Option<PathBuf>,
-    /// The economy that the balances are for
+    /// The economy that receives the balances
     #[arg(long, requires = "balances")]
     economy: Option<EconomyId>,
-    /// The name of the list, by which it is known when it comes again; the file's name where absent
+    /// The name that identifies the list when it is imported again; the file's name by default
     #[arg(long, value_name = "NAME", requires = "balances")]
     list: Option<String>,
-    /// Say what would be issued, and issue nothing
+    /// Check the list and print what would be issued, without issuing it
     #[arg(long, requires = "balances")]
     dry_run: bool,
-    /// Sum the rows of one account and asset, which is a mistake otherwise
+    /// Sum rows with the same account and asset, which are rejected otherwise
     #[arg(long, requires = "balances")]
     sum: bool,
-    /// Issue also where another list has issued something for the same account and asset
+    /// Issue a row even if another list has issued one for the same account and asset
     #[arg(long, requires = "balances")]
     force: bool,
 }
 
 impl Import {
-    pub(super) fn run(self) -> Done {
+    pub(super) fn run(self) -> CommandResult {
         match (self.balances, self.economy) {
             (Some(list), Some(economy)) => {
-                let meant = Meant {
+                let options = ImportOptions {
                     name: self.list,
                     sum: self.sum,
                     force: self.force,
                     dry_run: self.dry_run,
                 };
-                import_balances(self.file, &list, economy, meant)
+                import_balances(self.file, &list, economy, options)
             }
             _ => import_economy(&self.file),
         }
     }
 }
 
-fn import_economy(file: &std::path::Path) -> Done {
+fn import_economy(file: &std::path::Path) -> CommandResult {
     let input = io::stdin();
     if input.is_terminal() {
-        let what = "give it the lines of an export: bursar import FILE < guild.jsonl";
-        return Err(CommandError::new(what));
+        let sentence = "pass an export on standard input: bursar import FILE < guild.jsonl";
+        return Err(CommandError::new(sentence));
     }
     match access(file)? {
-        // The import takes the lock again itself, for as long as it writes.
-        Access::Ours(lock) => drop(lock),
-        Access::Theirs(_) => {
+        // The import itself takes the lock while it writes.
+        Access::Free(lock) => drop(lock),
+        Access::Served(_) => {
             let path = file.display();
             return Err(CommandError::new(format!(
-                "{path} is being served, and an economy is imported into a file that nobody \
-                 serves: stop the server first"
+                "{path} is being served: stop the server first, then import the economy"
             )));
         }
     }
-    let importing = ImportContext {
+    let context = ImportContext {
         time: clock::system(),
         system: SYSTEM.parse().map_err(CommandError::new)?,
         seed: random::seed(),
         actor: "owner".into(),
         render,
     };
-    let mut shown = progress("imported");
-    let report = import_file(file, &importing, &mut input.lock(), &mut shown);
+    let mut progress = progress("imported");
+    let report = import_file(file, &context, &mut input.lock(), &mut progress);
     let report = report.map_err(CommandError::new)?;
-    let (economy, head, records) = (report.economy, report.head, report.records);
-    style::say(format!("{economy}:{head} record {records}"));
+    style::say(format!(
+        "{}:{} record {}",
+        report.economy, report.head, report.records
+    ));
     let path = file.display();
     style::remark(format!(
-        "All of it is there. To decide it all again: bursar audit {path}"
+        "All records are imported. To verify them: bursar audit {path}"
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -115,44 +118,45 @@ fn import_balances(
     file: PathBuf,
     list: &std::path::Path,
     economy: EconomyId,
-    meant: Meant,
-) -> Done {
-    check_there(&file)?;
-    let opening = Opening::read(list, economy, meant, clock::wall())?;
+    options: ImportOptions,
+) -> CommandResult {
+    check_exists(&file)?;
+    let opening = OpeningImport::read(list, economy, options, clock::wall())?;
     block_on(async {
-        let mut checked = match access(&file)? {
-            Access::Theirs(client) => {
+        let mut target = match access(&file)? {
+            Access::Served(client) => {
                 let mut client = client.with_patience(LONG_PATIENCE);
-                check_open(&mut client, &opening).await?;
-                Checked::Served(client)
+                check_open_served(&mut client, &opening).await?;
+                ImportTarget::Served(client)
             }
-            Access::Ours(lock) => {
-                let closed = OfflineFile::open(lock).map_err(CommandError::new)?;
-                check_file(closed.state(), &opening)?;
-                Checked::Closed(closed)
+            Access::Free(lock) => {
+                let offline = OfflineFile::open(lock).map_err(CommandError::new)?;
+                check_open_offline(offline.state(), &opening)?;
+                ImportTarget::Offline(offline)
             }
         };
-        let plan = plan(&mut checked, &opening).await?;
+        let plan = plan(&mut target, &opening).await?;
         if opening.dry_run {
             return Ok(());
         }
-        match checked {
-            _ if plan.ahead.is_empty() => {}
-            Checked::Served(mut client) => issue(&mut client, &opening, &plan.ahead).await?,
-            Checked::Closed(closed) => {
-                drop(closed);
-                served_meanwhile(file, &opening, &plan.ahead).await?;
+        match target {
+            _ if plan.pending.is_empty() => {}
+            ImportTarget::Served(mut client) => issue(&mut client, &opening, &plan.pending).await?,
+            ImportTarget::Offline(offline) => {
+                drop(offline);
+                issue_with_own_server(file, &opening, &plan.pending).await?;
             }
         }
-        let (rows, accounts) = (plan.ahead.len(), plan.accounts);
-        style::say(format!("{rows} rows issued, {accounts} accounts made"));
+        let rows = plan.pending.len();
+        let accounts = plan.accounts;
+        style::say(format!("{rows} rows issued, {accounts} accounts created"));
         Ok::<_, CommandError>(())
     })??;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes sure that the economy is there and takes something in.
-fn check_file(state: &State, opening: &Opening) -> Result<(), CommandError> {
+/// Fails if the economy does not exist in a file that no server uses, or is not open.
+fn check_open_offline(state: &State, opening: &OpeningImport) -> Result<(), CommandError> {
     let Some(books) = state.books(&opening.economy) else {
         return Err(CommandError::new(format!(
             "there is no economy `{}` in this file; open it with PUT",
@@ -160,37 +164,39 @@ fn check_file(state: &State, opening: &Opening) -> Result<(), CommandError> {
         )));
     };
     let status = serde_json::to_value(books.status()).unwrap_or_default();
-    takes_something_in(opening, status.as_str().unwrap_or_default())
+    check_status(opening, status.as_str().unwrap_or_default())
 }
 
-/// The same of a file that is served.
-async fn check_open(client: &mut Client, opening: &Opening) -> Result<(), CommandError> {
+/// Fails if the economy does not exist in the file of a server, or is not open.
+async fn check_open_served(
+    client: &mut Client,
+    opening: &OpeningImport,
+) -> Result<(), CommandError> {
     let path = format!("/v1/economies/{}", opening.economy);
-    let found = asked(client, &path).await?;
-    if !found.status.is_success() {
-        return Err(CommandError::new(detail(&found)));
+    let response = client.get(&path).await.map_err(CommandError::new)?;
+    if !response.status.is_success() {
+        return Err(CommandError::new(detail(&response)));
     }
-    let found = found.json();
-    let status = found.get("status").and_then(Value::as_str);
-    takes_something_in(opening, status.unwrap_or_default())
+    let economy = response.json();
+    let status = economy.get("status").and_then(Value::as_str);
+    check_status(opening, status.unwrap_or_default())
 }
 
-fn takes_something_in(opening: &Opening, status: &str) -> Result<(), CommandError> {
+fn check_status(opening: &OpeningImport, status: &str) -> Result<(), CommandError> {
     if status == "open" {
         return Ok(());
     }
     let economy = &opening.economy;
     Err(CommandError::new(format!(
-        "`{economy}` is {status}, and nothing is issued in it; nothing of the list is kept, so bring it in \
-         once the economy is open"
+        "the economy `{economy}` is {status}: no row was issued; import the list once the economy is open"
     )))
 }
 
-/// A file that nobody serves is served for this, to nobody else: so that the balances come in on the
-/// same way as any request.
-async fn served_meanwhile(
+/// Starts a server that listens only on the owner's socket, and issues rows through it. So the rows take the same
+/// path as the requests of any client.
+async fn issue_with_own_server(
     file: PathBuf,
-    opening: &Opening,
+    opening: &OpeningImport,
     rows: &[Row],
 ) -> Result<(), CommandError> {
     let setup = Setup {
@@ -201,7 +207,7 @@ async fn served_meanwhile(
         clock: clock::system(),
         ticks: clock::running(),
         limits: Limits::standard(),
-        compiler: super::compiler()?,
+        compiler: compiler()?,
         calls: CallBounds::standard(),
         bodies: Arc::new(BodyLimiter::new(BodyBounds::standard())),
         schedules: None,
@@ -211,37 +217,20 @@ async fn served_meanwhile(
     let server = Server::start(setup).await.map_err(CommandError::new)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async { drop(stopped.await) }));
-    let done = match access(&file) {
-        Ok(Access::Theirs(mut client)) => issue(&mut client, opening, rows).await,
-        Ok(Access::Ours(_)) => Err(CommandError::new("the file was given up; try again")),
+    let result = match access(&file) {
+        Ok(Access::Served(mut client)) => issue(&mut client, opening, rows).await,
+        Ok(Access::Free(_)) => Err(CommandError::new(
+            "the server for the import closed the file; try again",
+        )),
         Err(error) => Err(error),
     };
     drop(stop);
     let closed = matches!(running.await, Ok(Ended::InOrder));
-    done?;
+    result?;
     if closed {
         return Ok(());
     }
     Err(CommandError::new(
         "the file was not closed in order; run `bursar audit` on it",
     ))
-}
-
-/// Asks the owner of the file, who may say no, and must say something.
-async fn asked(client: &mut Client, path: &str) -> Result<Response, CommandError> {
-    let answer = client.get(path).await.map_err(CommandError::new)?;
-    if answer.status.is_server_error() {
-        return Err(CommandError::new(detail(&answer)));
-    }
-    Ok(answer)
-}
-
-/// Why the owner of the file said no.
-fn detail(answer: &Response) -> String {
-    let body = answer.json();
-    let detail = body.get("detail").and_then(Value::as_str);
-    detail.map_or_else(
-        || format!("the owner answered {}", answer.status),
-        Into::into,
-    )
 }

@@ -1,14 +1,14 @@
-//! Files that a command is given: read up to a size, so that no file fills the memory.
+//! Input files of commands, read up to a size so that no file fills the memory.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::CommandError;
+use super::error::CommandError;
 
-/// Reads a file, or standard input where it is called `-`, which has at most so many bytes.
+/// Reads a file, or standard input if the path is `-`. Fails if there are more than `bytes_max` bytes.
 pub(super) fn read_up_to(path: &Path, bytes_max: u64, what: &str) -> Result<Vec<u8>, CommandError> {
-    let bytes = read_start(path, bytes_max.saturating_add(1))?;
+    let bytes = read_prefix(path, bytes_max.saturating_add(1))?;
     if bytes.len() as u64 > bytes_max {
         let shown = path.display();
         let message = format!("{shown}: {what} has at most {bytes_max} bytes");
@@ -17,8 +17,8 @@ pub(super) fn read_up_to(path: &Path, bytes_max: u64, what: &str) -> Result<Vec<
     Ok(bytes)
 }
 
-/// Reads a file, or standard input where it is called `-`, and stops after so many bytes.
-pub(super) fn read_start(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CommandError> {
+/// Reads at most `bytes_max` bytes of a file, or of standard input if the path is `-`.
+pub(super) fn read_prefix(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CommandError> {
     let shown = path.display();
     let failed = |error: io::Error| CommandError::new(format!("{shown}: {error}"));
     let input: Box<dyn Read> = if path.as_os_str() == "-" {
@@ -42,10 +42,10 @@ mod tests {
         std::fs::write(file.path(), [7; 100]).expect("it can be written");
         let read = |most: u64| read_up_to(file.path(), most, "an example");
         assert_eq!(read(100).expect("it is small enough").len(), 100);
-        let refused = read(99).expect_err("it is too large").to_string();
+        let error = read(99).expect_err("it is too large").to_string();
         assert!(
-            refused.ends_with("an example has at most 99 bytes"),
-            "{refused}"
+            error.ends_with("an example has at most 99 bytes"),
+            "{error}"
         );
     }
 
@@ -53,6 +53,6 @@ mod tests {
     fn what_has_no_size_of_its_own_is_read_no_further() {
         let endless = Path::new("/dev/zero");
         assert!(read_up_to(endless, 1 << 20, "an example").is_err());
-        assert_eq!(read_start(endless, 100).expect("a start").len(), 100);
+        assert_eq!(read_prefix(endless, 100).expect("a start").len(), 100);
     }
 }

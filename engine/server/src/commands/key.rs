@@ -1,4 +1,4 @@
-//! `bursar key`: the keys of a file, also while it is being served.
+//! `bursar key`: the API keys of a database file.
 
 mod names;
 
@@ -14,95 +14,100 @@ use bursar_storage::{Answer, FileLock, Storage, load_file};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::owner::{Access, access, check_there, owner_says};
-use super::{CommandError, Done, block_on, host, style};
+use super::error::{CommandError, CommandResult};
+use super::owner::{Access, access, check_exists, into_body};
+use super::runtime::{block_on, host};
+use super::style;
 use crate::client::Client;
 use crate::http::{is_reserved, keys_of, render, write_key};
 use crate::service::error::ServiceError;
 use crate::service::{CallBounds, Service};
 use crate::{clock, random};
-use names::Names;
+use names::ExistingNames;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Key {
-    /// Make an API key and print it, alone on standard output. It is shown once.
+    /// Create an API key and print it to standard output. It is not shown again.
     Create(Create),
-    /// Give a key another secret and print it. The one before is good for nothing then.
-    Rotate(Named),
-    /// End a key. Records go on naming it.
+    /// Replace the secret of a key and print the new key. The old one is no longer valid.
+    Rotate(NamedKey),
+    /// Revoke a key. Records keep its name.
     Revoke(Revoke),
-    /// List the keys: what each allows, and where.
-    List(File),
+    /// List all keys, with their scopes, economies and limits.
+    List(DatabaseFile),
 }
 
-/// Make an API key and print it, alone on standard output. It is shown once.
+/// Create an API key and print it to standard output. It is not shown again.
 #[derive(Args, Debug)]
 pub(super) struct Create {
     #[command(flatten)]
-    file: File,
-    /// What it allows: read, transfer, call, issue, admin; several with commas
+    file: DatabaseFile,
+    /// Scopes, separated by commas: read, transfer, call, issue, admin
     #[arg(long, value_delimiter = ',', required = true, value_parser = scope)]
     scope: Vec<Scope>,
-    /// The economies that it sees; all of them where absent
+    /// Economies that the key can use, separated by commas; all by default
     #[arg(long, value_delimiter = ',')]
     economy: Vec<EconomyId>,
-    /// The most that one request may move, as ASSET=AMOUNT; several with commas, and no other asset
+    /// The most that one request may move of each asset, separated by commas; other assets cannot be moved
     #[arg(long, value_delimiter = ',', value_parser = asset_cap, value_name = "ASSET=AMOUNT")]
     transfer_cap: Vec<(AssetId, Limit)>,
-    /// How often it may ask, as REQUESTS/SECONDS
+    /// The most requests in a number of seconds, such as 100/60
     #[arg(long, value_parser = rate, value_name = "REQUESTS/SECONDS")]
     rate_limit: Option<RateLimit>,
-    /// The accounts that it may open with the scope call, as in user:*; new ones, without limits
+    /// Pattern of the accounts that calls of the key may open, such as user:*; opened accounts have no limits
     #[arg(long, value_name = "PATTERN")]
     admits: Option<AccountPattern>,
-    /// Lets it give the accounts that it opens metadata
+    /// Allow calls of the key to set metadata of the accounts that they open
     #[arg(long, requires = "admits")]
     admits_metadata: bool,
-    /// A name for it, as it will stand in the journal
+    /// Name of the key, as the journal shows it; random by default
     #[arg(long)]
     name: Option<KeyId>,
 }
 
-/// A key that is there.
+/// An existing key, by its name.
 #[derive(Args, Debug)]
-pub(super) struct Named {
-    /// The key's name: what stands between `bursar_` and the secret
+pub(super) struct NamedKey {
+    /// Name of the key: the part between `bursar_` and the secret
     name: KeyId,
     #[command(flatten)]
-    file: File,
+    file: DatabaseFile,
 }
 
-/// End a key. Records go on naming it.
+/// Revoke a key. Records keep its name.
 #[derive(Args, Debug)]
 pub(super) struct Revoke {
     #[command(flatten)]
-    named: Named,
-    /// Also where no admin key of every economy is left then
+    key: NamedKey,
+    /// Revoke the key even if it is the last admin key of every economy
     #[arg(long)]
     force: bool,
 }
 
-/// A database file.
+/// The option that names a database file.
 #[derive(Args, Debug)]
-pub(super) struct File {
+pub(super) struct DatabaseFile {
     /// The database file
     #[arg(long, value_name = "FILE", default_value = "bursar.db")]
     db: PathBuf,
 }
 
+/// Parses a scope.
 fn scope(text: &str) -> Result<Scope, String> {
     let found = Scope::ALL.into_iter().find(|scope| scope.as_str() == text);
     found.ok_or_else(|| "a scope is read, transfer, call, issue or admin".into())
 }
 
+/// Parses `ASSET=AMOUNT`.
 fn asset_cap(text: &str) -> Result<(AssetId, Limit), String> {
-    let wrong = || "a cap is an asset and the most of it, as in coin=100".to_owned();
-    let (asset, most) = text.split_once('=').ok_or_else(wrong)?;
-    let most = most.parse().ok().and_then(Limit::new).ok_or_else(wrong)?;
-    Ok((asset.parse().map_err(|_| wrong())?, most))
+    let malformed = || "write an asset and its maximum amount, as in coin=100".to_owned();
+    let (asset, most) = text.split_once('=').ok_or_else(malformed)?;
+    let most = most.parse().ok().and_then(Limit::new);
+    let most = most.ok_or_else(malformed)?;
+    Ok((asset.parse().map_err(|_| malformed())?, most))
 }
 
-/// Several caps as one. An asset that is named twice would leave it open which of the two is meant.
+/// Combines caps into one. Fails if an asset is named twice, because it is unclear which amount is meant.
 fn cap(caps: Vec<(AssetId, Limit)>) -> Result<TransferCap, CommandError> {
     let mut by_asset = BTreeMap::new();
     for (asset, most) in caps {
@@ -114,26 +119,27 @@ fn cap(caps: Vec<(AssetId, Limit)>) -> Result<TransferCap, CommandError> {
     TransferCap::try_from(by_asset).map_err(CommandError::new)
 }
 
+/// Parses `REQUESTS/SECONDS`.
 fn rate(text: &str) -> Result<RateLimit, String> {
-    let wrong = || "a rate limit is requests and seconds, as in 100/60".to_owned();
-    let (requests, seconds) = text.split_once('/').ok_or_else(wrong)?;
-    let number = |text: &str| text.parse().map_err(|_| wrong());
+    let malformed = || "write a number of requests and of seconds, as in 100/60".to_owned();
+    let (requests, seconds) = text.split_once('/').ok_or_else(malformed)?;
+    let number = |text: &str| text.parse().map_err(|_| malformed());
     RateLimit::new(number(requests)?, number(seconds)?).map_err(|error| error.to_string())
 }
 
 impl Key {
-    pub(super) fn run(self) -> Done {
+    pub(super) fn run(self) -> CommandResult {
         match self {
-            Self::Create(create) => style::say(block_on(create.make())??),
-            Self::Rotate(Named { name, file }) => {
-                let renewed = block_on(file.ask(Asked::Renew(name)))??;
-                style::say(secret(&renewed)?);
+            Self::Create(create) => style::say(block_on(create.create())??),
+            Self::Rotate(NamedKey { name, file }) => {
+                let rotated = block_on(file.apply(KeyChange::Rotate(name)))??;
+                style::say(secret(&rotated)?);
             }
-            Self::Revoke(Revoke { named, force }) => {
-                let Named { name: key, file } = named;
-                let said = format!("{key} is revoked");
-                block_on(file.ask(Asked::Revoke { key, force }))??;
-                style::say(said);
+            Self::Revoke(Revoke { key, force }) => {
+                let NamedKey { name: key, file } = key;
+                let message = format!("{key} is revoked");
+                block_on(file.apply(KeyChange::Revoke { key, force }))??;
+                style::say(message);
             }
             Self::List(file) => {
                 for key in file.list()?.as_array().into_iter().flatten() {
@@ -145,12 +151,13 @@ impl Key {
     }
 }
 
-fn secret(answer: &Value) -> Result<&str, CommandError> {
-    let key = answer.get("key").and_then(Value::as_str);
-    key.ok_or_else(|| CommandError::new("the answer has no secret in it"))
+/// The key with its secret, from the response to its creation or rotation.
+fn secret(body: &Value) -> Result<&str, CommandError> {
+    let key = body.get("key").and_then(Value::as_str);
+    key.ok_or_else(|| CommandError::new("internal error: the response has no secret"))
 }
 
-/// A key, for people.
+/// Formats a key as a line for people.
 fn line(key: &Value) -> String {
     let list = |name: &str| {
         let values = key.get(name).and_then(Value::as_array);
@@ -175,7 +182,7 @@ fn line(key: &Value) -> String {
 }
 
 impl Create {
-    async fn make(self) -> Result<String, CommandError> {
+    async fn create(self) -> Result<String, CommandError> {
         let id = match self.name {
             Some(id) => id,
             None => format!("k{}", &hex::encode(random::bytes())[..12])
@@ -202,86 +209,93 @@ impl Create {
             revoked: None,
             force: false,
         };
-        let made = self.file.ask(Asked::Make(id, patch)).await?;
-        Ok(secret(&made)?.into())
+        let created = self.file.apply(KeyChange::Create(id, patch)).await?;
+        Ok(secret(&created)?.into())
     }
 }
 
-/// What is asked about keys, of the file itself or of whoever serves it.
-enum Asked {
-    Make(KeyId, KeyPatch),
-    Renew(KeyId),
+/// A change of a key.
+enum KeyChange {
+    Create(KeyId, KeyPatch),
+    Rotate(KeyId),
     Revoke {
         key: KeyId,
-        /// Whether it may be the last admin key.
+        /// True to revoke even the last admin key.
         force: bool,
     },
 }
 
-impl File {
-    async fn ask(&self, asked: Asked) -> Result<Value, CommandError> {
-        check_there(&self.db)?;
+impl DatabaseFile {
+    /// Makes a change, in the file or through the server that uses it, and returns the key.
+    async fn apply(&self, change: KeyChange) -> Result<Value, CommandError> {
+        check_exists(&self.db)?;
         match access(&self.db)? {
-            Access::Ours(lock) => self.ask_here(lock, asked).await,
-            Access::Theirs(client) => ask_owner(*client, asked).await,
+            Access::Free(lock) => self.apply_offline(lock, change).await,
+            Access::Served(client) => apply_served(*client, change).await,
         }
     }
 
-    async fn ask_here(&self, lock: FileLock, asked: Asked) -> Result<Value, CommandError> {
+    /// Makes a change in a file that no server uses.
+    async fn apply_offline(
+        &self,
+        lock: FileLock,
+        change: KeyChange,
+    ) -> Result<Value, CommandError> {
         let state = load_file(&lock).map_err(CommandError::new)?;
-        // What is refused here has changed nothing of the file.
-        match &asked {
-            Asked::Make(key, _) if find(&keys_of(&state), key).is_some() => {
+        // Opening the storage writes to the file, so a change is checked before that.
+        match &change {
+            KeyChange::Create(key, _) if find(&keys_of(&state), key).is_some() => {
                 return Err(CommandError::new(KEY_EXISTS));
             }
-            Asked::Make(key, _) if is_reserved(key) => {
+            KeyChange::Create(key, _) if is_reserved(key) => {
                 return Err(CommandError::new(ServiceError::ReservedKey(key.clone())));
             }
-            Asked::Make(_, patch) => Names::of(&state).check(patch)?,
-            Asked::Renew(key) => is_there(&keys_of(&state), key)?,
-            Asked::Revoke { key, force } => may_revoke(&keys_of(&state), key, *force)?,
+            KeyChange::Create(_, patch) => ExistingNames::of(&state).check(patch)?,
+            KeyChange::Rotate(key) => check_key_exists(&keys_of(&state), key)?,
+            KeyChange::Revoke { key, force } => check_revocable(&keys_of(&state), key, *force)?,
         }
         let storage = Storage::open(&self.db, lock, &clock::system(), render);
         let storage = storage.map_err(CommandError::new)?;
         let service = Service::new(storage, host()?, render, CallBounds::standard()).await;
         let service = service.map_err(CommandError::new)?;
-        let answer = answer_here(&service, asked).await;
+        let answer = write(&service, change).await;
         service.stop();
-        understood(&answer.map_err(CommandError::new)?)
+        body_of(&answer.map_err(CommandError::new)?)
     }
 
     fn list(&self) -> Result<Value, CommandError> {
-        check_there(&self.db)?;
+        check_exists(&self.db)?;
         match access(&self.db)? {
-            Access::Ours(lock) => {
+            Access::Free(lock) => {
                 let state = load_file(&lock).map_err(CommandError::new)?;
                 Ok(keys_of(&state).get("keys").cloned().unwrap_or_default())
             }
-            Access::Theirs(mut client) => {
-                let keys = block_on(async move { keys_of_owner(&mut client).await })??;
+            Access::Served(mut client) => {
+                let keys = block_on(async move { fetch_keys(&mut client).await })??;
                 Ok(keys.get("keys").cloned().unwrap_or_default())
             }
         }
     }
 }
 
-async fn keys_of_owner(client: &mut Client) -> Result<Value, CommandError> {
-    let answer = client.get("/v1/keys").await.map_err(CommandError::new)?;
-    owner_says(&answer)
+/// Requests all keys from the server that uses the file.
+async fn fetch_keys(client: &mut Client) -> Result<Value, CommandError> {
+    let response = client.get("/v1/keys").await.map_err(CommandError::new)?;
+    into_body(&response)
 }
 
-/// The key of a name in a list of keys.
+/// Finds a key in a list of keys by its name.
 fn find<'a>(listed: &'a Value, name: &KeyId) -> Option<&'a Value> {
     let mut keys = listed.get("keys")?.as_array()?.iter();
     keys.find(|key| key.get("id").and_then(Value::as_str) == Some(name.as_str()))
 }
 
-fn is_there(listed: &Value, name: &KeyId) -> Result<(), CommandError> {
+fn check_key_exists(listed: &Value, name: &KeyId) -> Result<(), CommandError> {
     let found = find(listed, name).map(drop);
     found.ok_or_else(|| CommandError::new(format!("there is no key `{name}`")))
 }
 
-/// Returns whether a key may do everything everywhere.
+/// Returns true for a valid key with the scope `admin` in every economy.
 fn is_admin(key: &Value) -> bool {
     let scopes = key.get("scopes").and_then(Value::as_array);
     let is_admin = |scope: &Value| scope.as_str() == Some(Scope::Admin.as_str());
@@ -290,9 +304,9 @@ fn is_admin(key: &Value) -> bool {
         && key.get("revoked").and_then(Value::as_bool) != Some(true)
 }
 
-/// Refuses to end the last key that may do everything, unless that is forced.
-fn may_revoke(listed: &Value, name: &KeyId, force: bool) -> Result<(), CommandError> {
-    is_there(listed, name)?;
+/// Fails if a key does not exist, or is the last admin key of every economy and `force` is false.
+fn check_revocable(listed: &Value, name: &KeyId, force: bool) -> Result<(), CommandError> {
+    check_key_exists(listed, name)?;
     let keys = listed.get("keys").and_then(Value::as_array);
     let admins = keys
         .into_iter()
@@ -303,16 +317,16 @@ fn may_revoke(listed: &Value, name: &KeyId, force: bool) -> Result<(), CommandEr
         return Ok(());
     }
     Err(CommandError::new(format!(
-        "`{name}` is the last admin key of every economy: make another one first, with `bursar key create \
-         --scope admin`, or say --force"
+        "`{name}` is the last admin key of every economy: create another one first with `bursar key create \
+         --scope admin`, or pass --force"
     )))
 }
 
-async fn answer_here(service: &Service, asked: Asked) -> Result<Answer, ServiceError> {
-    let (id, patch, mode) = match asked {
-        Asked::Make(id, patch) => (id, patch, KeyMode::Create),
-        Asked::Renew(id) => (id, KeyPatch::default(), KeyMode::Rotate),
-        Asked::Revoke { key, force } => {
+async fn write(service: &Service, change: KeyChange) -> Result<Answer, ServiceError> {
+    let (id, patch, mode) = match change {
+        KeyChange::Create(id, patch) => (id, patch, KeyMode::Create),
+        KeyChange::Rotate(id) => (id, KeyPatch::default(), KeyMode::Rotate),
+        KeyChange::Revoke { key, force } => {
             let patch = KeyPatch {
                 revoked: Some(true),
                 force,
@@ -324,44 +338,51 @@ async fn answer_here(service: &Service, asked: Asked) -> Result<Answer, ServiceE
     write_key(service, "owner", id, patch, mode).await
 }
 
-fn understood(answer: &Answer) -> Result<Value, CommandError> {
+/// The body of a successful answer, or the error of a rejection.
+fn body_of(answer: &Answer) -> Result<Value, CommandError> {
     let body: Value = serde_json::from_slice(&answer.body).map_err(CommandError::new)?;
     if answer.status < 300 {
         return Ok(body);
     }
-    Err(refused(&body))
+    Err(rejection(&body))
 }
 
-async fn ask_owner(mut client: Client, asked: Asked) -> Result<Value, CommandError> {
-    match &asked {
-        Asked::Make(_, patch) => Names::ask(&mut client, patch).await?.check(patch)?,
-        Asked::Renew(_) => {}
-        Asked::Revoke { key, force } => {
-            may_revoke(&keys_of_owner(&mut client).await?, key, *force)?;
+/// Makes a change through the server that uses the file.
+async fn apply_served(mut client: Client, change: KeyChange) -> Result<Value, CommandError> {
+    match &change {
+        KeyChange::Create(_, patch) => {
+            ExistingNames::fetch(&mut client, patch)
+                .await?
+                .check(patch)?;
+        }
+        KeyChange::Rotate(_) => {}
+        KeyChange::Revoke { key, force } => {
+            check_revocable(&fetch_keys(&mut client).await?, key, *force)?;
         }
     }
-    let (method, route, body) = match asked {
-        Asked::Make(id, patch) => ("POST", format!("/v1/keys/{id}"), json!(patch)),
-        Asked::Renew(id) => ("PUT", format!("/v1/keys/{id}/secret"), json!({})),
-        Asked::Revoke { key, force } => {
+    let (method, route, body) = match change {
+        KeyChange::Create(id, patch) => ("POST", format!("/v1/keys/{id}"), json!(patch)),
+        KeyChange::Rotate(id) => ("PUT", format!("/v1/keys/{id}/secret"), json!({})),
+        KeyChange::Revoke { key, force } => {
             let body = json!({ "revoked": true, "force": force });
             ("PUT", format!("/v1/keys/{key}"), body)
         }
     };
-    let sent = client.send(method, &route, None, body.to_string().into());
-    let answer = sent.await.map_err(CommandError::new)?;
-    if answer.status.is_success() {
-        return Ok(answer.json());
+    let response = client.send(method, &route, None, body.to_string().into());
+    let response = response.await.map_err(CommandError::new)?;
+    if response.status.is_success() {
+        return Ok(response.json());
     }
-    Err(refused(&answer.json()))
+    Err(rejection(&response.json()))
 }
 
-const KEY_EXISTS: &str = "a key of this name is there already; choose another --name";
+const KEY_EXISTS: &str = "a key with this name exists already; choose another --name";
 
-fn refused(problem: &Value) -> CommandError {
+/// The error for a problem of the API.
+fn rejection(problem: &Value) -> CommandError {
     if problem.get("code").and_then(Value::as_str) == Some("key_exists") {
         return CommandError::new(KEY_EXISTS);
     }
     let detail = problem.get("detail").and_then(Value::as_str);
-    CommandError::new(detail.unwrap_or("the owner of the file refused it"))
+    CommandError::new(detail.unwrap_or("the server rejected the change and gave no reason"))
 }

@@ -1,20 +1,20 @@
-//! `--listen`: the forms in which an address is written.
+//! The value of `--listen`: an address, a port, or both.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
-/// The port that is listened on where none is said.
+/// The default port.
 const PORT: u16 = 7777;
 
-/// The address where none is said: only this machine reaches it.
+/// The default address, which only this machine reaches.
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// What `--help` says of the forms.
+/// The forms of an address, for error messages.
 pub(super) const FORMS: &str =
     "127.0.0.1:7777, [::1]:7777, localhost:7777 or, on this machine alone, :7777 or 7777";
 
-/// Reads an address. A port alone means this machine; every interface has to be said, as 0.0.0.0 or [::].
+/// Parses an address. A port alone means this machine; to listen on every interface, write 0.0.0.0 or [::].
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    let wrong = |why: String| format!("{why}; write {FORMS}");
+    let malformed = |reason: String| format!("{reason}; write {FORMS}");
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
@@ -30,19 +30,24 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         None => (text, None),
     };
     let port = port.map_or(Ok(PORT), str::parse::<u16>);
-    let port = port.map_err(|_| wrong(format!("`{text}` has no port from 0 to 65535")))?;
+    let port = port.map_err(|_| {
+        malformed(format!(
+            "the port of `{text}` is not a number from 0 to 65535"
+        ))
+    })?;
     if host.is_empty() || host == "localhost" {
         return Ok(SocketAddr::new(HOST, port));
     }
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
     if !host.bytes().all(is_name) {
-        return Err(wrong(format!("`{text}` is no address")));
+        return Err(malformed(format!("`{text}` is not an address")));
     }
     let found = (host, port).to_socket_addrs();
-    let found = found.map_err(|error| wrong(format!("`{host}` has no address here ({error})")))?;
+    let found = found
+        .map_err(|error| malformed(format!("the name `{host}` does not resolve ({error})")))?;
     found
         .min_by_key(SocketAddr::is_ipv6)
-        .ok_or_else(|| wrong(format!("`{host}` has no address here")))
+        .ok_or_else(|| malformed(format!("the name `{host}` does not resolve")))
 }
 
 #[cfg(test)]
@@ -51,7 +56,7 @@ mod tests {
 
     #[test]
     fn an_address_is_written_in_many_forms() {
-        for (text, meant) in [
+        for (text, expected) in [
             ("7788", "127.0.0.1:7788"),
             (":7788", "127.0.0.1:7788"),
             ("localhost:7788", "127.0.0.1:7788"),
@@ -64,7 +69,7 @@ mod tests {
             ("::1", "[::1]:7777"),
             ("[::]", "[::]:7777"),
         ] {
-            assert_eq!(address(text), Ok(meant.parse().expect(text)), "{text}");
+            assert_eq!(address(text), Ok(expected.parse().expect(text)), "{text}");
         }
     }
 
@@ -82,8 +87,8 @@ mod tests {
             "1.2.3.4:5:6",
             "-1",
         ] {
-            let refused = address(text).expect_err(text);
-            assert!(refused.contains(FORMS), "{refused}");
+            let error = address(text).expect_err(text);
+            assert!(error.contains(FORMS), "{error}");
         }
     }
 }

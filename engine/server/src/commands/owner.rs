@@ -1,4 +1,4 @@
-//! A file that is being served: its owner is asked instead of the file being opened.
+//! Access to a database file: a command opens the file itself, or sends requests to the server that uses it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,61 +7,76 @@ use bursar_storage::{FileLock, Owner, StorageError};
 
 use serde_json::Value;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::client::{Address, Client, Response};
 
-/// How long the owner of a file may take for what reads every record of it.
+/// The longest wait for a response of the server to a request that reads every record of its file.
 pub(super) const LONG_PATIENCE: Duration = Duration::from_hours(24);
 
-/// Who may open a file.
+/// The way in which a command reaches a database file.
 pub(super) enum Access {
-    /// We may: nobody else has it.
-    Ours(FileLock),
-    /// The process that serves it; this speaks to it.
-    Theirs(Box<Client>),
+    /// No other process uses the file, and this command holds its lock.
+    Free(FileLock),
+    /// A server uses the file. The client is connected to that server.
+    Served(Box<Client>),
 }
 
-/// Takes the lock of a file, or the way to whoever has it.
+/// Takes the lock of a file, or connects to the server that holds it.
 pub(super) fn access(database: &Path) -> Result<Access, CommandError> {
     match FileLock::acquire(database) {
-        Ok(lock) => Ok(Access::Ours(lock)),
+        Ok(lock) => Ok(Access::Free(lock)),
         Err(StorageError::Busy {
             owner: Some(owner), ..
         }) => {
             let Owner { socket, token, .. } = *owner;
-            Ok(Access::Theirs(Box::new(Client::new(
+            Ok(Access::Served(Box::new(Client::new(
                 Address::Unix(socket),
                 token,
             ))))
         }
         Err(StorageError::Busy { path, .. }) => Err(CommandError::new(format!(
-            "{} is just being opened by another process; try again in a moment",
+            "another process is opening {}; try again in a moment",
             path.display()
         ))),
         Err(error) => Err(CommandError::new(error)),
     }
 }
 
-/// A file that a command works on must be there: only a server makes one by itself.
-pub(super) fn check_there(file: &Path) -> Result<(), CommandError> {
+/// Fails if a file does not exist: only `bursar serve` creates one.
+pub(super) fn check_exists(file: &Path) -> Result<(), CommandError> {
     if file.exists() {
         return Ok(());
     }
     let path = file.display();
     Err(CommandError::new(format!(
-        "{path} is not there; name a database file"
+        "there is no file {path}; name a database file"
     )))
 }
 
-/// What the owner of a file answered, or why not.
-pub(super) fn owner_says(answer: &Response) -> Result<Value, CommandError> {
-    let body = answer.json();
-    if answer.status.is_success() {
+/// Returns the body of a successful response, or the problem that the server reports.
+pub(super) fn into_body(response: &Response) -> Result<Value, CommandError> {
+    let body = response.json();
+    if response.status.is_success() {
         return Ok(body);
     }
     let detail = body.get("detail").and_then(Value::as_str);
     let detail = detail.unwrap_or("it gave no reason");
     Err(CommandError::new(format!(
-        "the owner of the file: {detail}"
+        "the server that uses the file: {detail}"
     )))
+}
+
+/// The detail of a problem that the server reports, or the status if the response has none.
+pub(super) fn detail(response: &Response) -> String {
+    let body = response.json();
+    let detail = body.get("detail").and_then(Value::as_str);
+    detail.map_or_else(
+        || {
+            format!(
+                "the server that uses the file responded {}",
+                response.status
+            )
+        },
+        Into::into,
+    )
 }

@@ -1,4 +1,4 @@
-//! `bursar plugin`
+//! `bursar plugin`: the commands for plugin authors.
 
 mod check;
 mod replay;
@@ -6,20 +6,20 @@ mod schema;
 
 use clap::Subcommand;
 
-use super::Done;
+use super::error::CommandResult;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Plugin {
-    /// Check a component as a server does at upload: the same code, the same verdict.
+    /// Check a component as a server does at upload.
     Check(check::Check),
-    /// Run recorded calls again, by the component that ran or by another one.
+    /// Replay recorded calls, with the component that ran or with another one.
     Replay(replay::Replay),
-    /// Print the JSON Schema of manifests.
+    /// Print the JSON Schema of plugin manifests.
     Schema(schema::Schema),
 }
 
 impl Plugin {
-    pub(super) fn run(self) -> Done {
+    pub(super) fn run(self) -> CommandResult {
         match self {
             Self::Check(check) => check.run(),
             Self::Replay(replay) => replay.run(),

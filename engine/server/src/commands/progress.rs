@@ -1,33 +1,33 @@
-//! How far long work is, for whoever waits at a terminal.
+//! Progress lines of long commands, for a terminal.
 
 use std::io::IsTerminal;
 
 use super::style;
 
-/// Records after which a line says how far the work is.
+/// Number of records between two progress lines.
 const RECORDS_A_LINE: u64 = 100_000;
 
-/// Says on a terminal now and then how far the work is; whoever reads standard error from elsewhere
-/// is left alone.
+/// Reports progress in records. Prints only if standard error is a terminal.
 pub(super) fn progress(what: &'static str) -> impl FnMut(u64, u64) {
     progress_in("records", what)
 }
 
-/// The same, where something else than records is counted.
+/// Reports progress in a unit of its own. Prints only if standard error is a terminal.
 pub(super) fn progress_in(unit: &'static str, what: &'static str) -> impl FnMut(u64, u64) {
     progress_each(unit, what, RECORDS_A_LINE)
 }
 
-/// The same, with a line for each so many.
+/// Reports progress in a unit of its own, with a line after every `each` of them. Prints only if standard error
+/// is a terminal.
 pub(super) fn progress_each(
     unit: &'static str,
     what: &'static str,
     each: u64,
 ) -> impl FnMut(u64, u64) {
-    let shown = std::io::stderr().is_terminal();
+    let is_terminal = std::io::stderr().is_terminal();
     let mut next = each;
     move |done, all| {
-        if shown && done >= next {
+        if is_terminal && done >= next {
             style::remark(line(unit, what, done, all));
             next = done.saturating_add(each);
         }

@@ -1,4 +1,4 @@
-//! `bursar restore`
+//! `bursar restore`: a database file replaced by a verified copy of a backup.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,51 +6,56 @@ use std::process::ExitCode;
 use bursar_storage::{LostRecords, RestoreReport, restore_file};
 use clap::Args;
 
-use super::owner::{Access, access, check_there};
+use super::error::{CommandError, CommandResult};
+use super::owner::{Access, access, check_exists};
 use super::progress::progress;
-use super::{CommandError, Done, style};
+use super::style;
 use crate::http::{BackupBody, render};
 
-/// Put a verified copy of a backup in the place of a file that nobody serves.
+/// Replace a database file by a verified copy of a backup. No server may use the file.
 ///
-/// A file that is there already is kept beside it, with its write-ahead log, as FILE.replaced-1 and so on.
-/// Until the copy is verified nothing of it changes.
+/// An existing file is kept in the same folder, with its write-ahead log, as FILE.replaced-1 and so on. It does not
+/// change until the copy is verified.
 #[derive(Args, Debug)]
 pub(super) struct Restore {
-    /// The backup; it stays as it is
+    /// The backup; it is not changed
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
-    /// The database file that is to be as the backup
+    /// The database file to create or replace
     #[arg(value_name = "TO")]
     to: PathBuf,
-    /// Apply and compare each record of the copy, and do not decide it again
+    /// Verify faster: apply each record of the copy, without deciding it again
     #[arg(long)]
     quick: bool,
 }
 
 impl Restore {
-    pub(super) fn run(self) -> Done {
-        check_there(&self.backup)?;
+    pub(super) fn run(self) -> CommandResult {
+        check_exists(&self.backup)?;
         for file in [&self.backup, &self.to] {
             match access(file)? {
-                // The restore takes the locks again itself, for as long as it works.
-                Access::Ours(lock) => drop(lock),
-                Access::Theirs(_) => {
+                // The restore itself takes the locks while it works.
+                Access::Free(lock) => drop(lock),
+                Access::Served(_) => {
                     let path = file.display();
                     return Err(CommandError::new(format!(
-                        "{path} is being served: stop the server first; a restore works on files that \
-                         nobody serves"
+                        "{path} is being served: stop the server first, then restore"
                     )));
                 }
             }
         }
-        let plan = BackupBody {
+        let request = BackupBody {
             path: self.to.clone(),
             quick: self.quick,
         };
-        let plan = plan.plan();
-        let mut shown = progress("verified");
-        let report = restore_file(&self.backup, &self.to, plan, render, &mut shown);
+        let mut progress = progress("verified");
+        let report = restore_file(
+            &self.backup,
+            &self.to,
+            request.plan(),
+            render,
+            &mut progress,
+        );
         print(&report.map_err(CommandError::new)?);
         Ok(ExitCode::SUCCESS)
     }
@@ -59,21 +64,25 @@ impl Restore {
 fn print(report: &RestoreReport) {
     let file = &report.file;
     let path = file.path.display();
-    let how = if file.audited {
+    let verdict = if file.audited {
         "every promise holds"
     } else {
         "every record fits"
     };
-    let (bytes, records) = (file.bytes, file.records);
-    style::say(format!("{path}: {bytes} bytes, {records} records, {how}"));
+    style::say(format!(
+        "{path}: {} bytes, {} records, {verdict}",
+        file.bytes, file.records
+    ));
     for head in &file.economies {
-        let (economy, hash) = (&head.economy, head.head);
-        style::say(format!("{economy}:{hash} record {}", head.seq));
+        style::say(format!(
+            "{}:{} record {}",
+            head.economy, head.head, head.seq
+        ));
     }
     if let Some(replaced) = &report.replaced {
         let replaced = replaced.display();
         style::remark(format!(
-            "The file that was there is {replaced}. Remove it once you need it no more."
+            "The previous file was renamed to {replaced}. Remove it when you no longer need it."
         ));
     }
     for LostRecords {
@@ -83,25 +92,25 @@ fn print(report: &RestoreReport) {
     } in &report.gone
     {
         style::remark(format!(
-            "`{economy}` was at record {before} and is at record {now}."
+            "The economy `{economy}` was at record {before} and is now at record {now}."
         ));
     }
     if report.may_lack_records {
         style::remark(
-            "The backup was not closed in order and has no write-ahead log beside it: its newest \
-             records may be missing.",
+            "The backup was not closed in order and its write-ahead log is missing: its newest records may be \
+             missing.",
         );
     }
     style::remark(format!(
-        "What was committed after the backup is gone from {path}, with its idempotency keys: a request \
-         of that time that is sent again is carried out again."
+        "{path} no longer has the records that were committed after the backup, nor their idempotency keys: a \
+         request of that time that a client repeats is carried out again."
     ));
     style::remark(
-        "Consumers of events that have read further are told `position_past_head` or `history_changed`; \
-         webhooks go on from where the backup has them.",
+        "Consumers of events that have read further receive `position_past_head` or `history_changed`. \
+         Webhooks continue at their position in the backup.",
     );
     style::remark(format!(
-        "API keys are those of the backup, also ones that were revoked or rotated since: \
+        "The API keys are those of the backup, including keys that were revoked or rotated since. List them: \
          bursar key list --db {path}"
     ));
 }

@@ -1,4 +1,4 @@
-//! `bursar serve`
+//! `bursar serve`: a server until it is stopped.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -12,81 +12,83 @@ use bursar_storage::StorageError;
 use clap::Args;
 use tokio::sync::oneshot;
 
+use super::error::{CommandError, CommandResult};
 use super::listen::address;
-use super::{CommandError, Done, LAST_PATIENCE, block_on, style};
+use super::runtime::{LAST_PATIENCE, block_on, compiler};
+use super::style;
 use crate::bodies::{BodyBounds, BodyLimiter};
 use crate::clock;
-use crate::config::{LogFormat, start_logs};
-use crate::logs::{DROPS_TOLD_EVERY, LogRation};
+use crate::config::start_logs;
+use crate::logs::{DROP_REPORT_INTERVAL, LogFormat, LogRation};
 use crate::serve::{
     Ended, STOP_PATIENCE, Server, Setup, SocketAccess, SocketMode, StartError, group_id,
 };
 use crate::service::CallBounds;
 use crate::webhooks::WebhookSetup;
 
-/// The time between two looks for due times of schedules.
+/// The interval at which the server looks for due schedules.
 const SCHEDULES_SWEEP: Duration = Duration::from_secs(1);
 
 /// Serve the API from a database file.
 #[derive(Args, Debug)]
 pub(super) struct Serve {
-    /// The database file; made with its first start
+    /// The database file; created if it does not exist
     #[arg(long, value_name = "FILE", default_value = "bursar.db")]
     db: PathBuf,
-    /// Where to listen: an address with a port, or a port, which is listened on for this machine alone; port
-    /// 0 picks a free one
+    /// The address to listen on: an address with a port, or a port alone, which only this machine can reach; port 0
+    /// picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7777", value_parser = address)]
     listen: SocketAddr,
-    /// A Unix socket to listen on as well
+    /// A Unix socket to listen on in addition
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Permissions of that socket, in octal: whoever may write to it may connect
+    /// Permissions of the Unix socket, in octal; users with write permission can connect
     #[arg(long, value_name = "MODE", default_value_t, requires = "socket")]
     socket_mode: SocketMode,
-    /// The group of that socket, by its name in /etc/group or its number
+    /// Group of the Unix socket, as a name in /etc/group or a number
     #[arg(long, value_name = "GROUP", requires = "socket")]
     socket_group: Option<String>,
     /// Do not listen on TCP
     #[arg(long, requires = "socket")]
     no_tcp: bool,
-    /// Listen beyond this machine although this is plain HTTP
+    /// Accept connections from other machines, although the protocol is plain HTTP
     #[arg(long)]
     allow_plain_http: bool,
-    /// Let webhooks lead to private and reserved addresses
+    /// Allow webhooks to private and reserved addresses
     #[arg(long)]
     allow_private_webhooks: bool,
-    /// Seconds that the server has to end in order once it is asked to stop
+    /// Maximum seconds for the orderly shutdown after a stop signal
     #[arg(long, value_name = "SECONDS", default_value_t = STOP_PATIENCE.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=STOP_SECONDS_MAX))]
     stop_deadline: u64,
-    /// How logs are written, to standard error
+    /// Format of the logs on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
-/// The longest time that a server may be given to end in order, in seconds: an hour.
+/// The largest value of `--stop-deadline`, in seconds.
 const STOP_SECONDS_MAX: u64 = 3_600;
 
-/// The exit code of a process whose writer gave the file up: somebody should look at it.
+/// The exit code after the writer gave the file up: an operator should check the file and its disk.
 const GAVE_UP: u8 = 70;
 
-/// The exit code of a process that was asked to stop and did not end in time.
+/// The exit code of a shutdown that did not end within its deadline.
 const LATE: u8 = 75;
 
 impl Serve {
-    pub(super) fn run(self) -> Done {
+    pub(super) fn run(self) -> CommandResult {
         let logs = start_logs(self.log_format);
         block_on(async {
-            let done = tokio::select! {
-                done = self.serve() => done,
-                never = tell_drops(&logs) => match never {},
+            let result = tokio::select! {
+                result = self.serve() => result,
+                never = report_dropped_lines(&logs) => match never {},
             };
-            logs.tell_dropped();
-            done
+            logs.report_dropped();
+            result
         })?
     }
 
-    async fn serve(self) -> Done {
+    async fn serve(self) -> CommandResult {
         let socket = self.socket.clone();
         let access = SocketAccess {
             mode: self.socket_mode,
@@ -101,7 +103,7 @@ impl Serve {
             clock: clock::system(),
             ticks: clock::running(),
             limits: Limits::standard(),
-            compiler: super::compiler()?,
+            compiler: compiler()?,
             calls: CallBounds::standard(),
             bodies: Arc::new(BodyLimiter::new(BodyBounds::standard())),
             schedules: Some(SCHEDULES_SWEEP),
@@ -111,11 +113,12 @@ impl Serve {
                 ..WebhookSetup::standard()
             },
         };
-        // Before anybody is told that it listens: whoever heard that may ask it to stop.
-        let stop = asked_to_stop(stop_patience).map_err(CommandError::new)?;
+        // The handlers are installed before the address is printed: a supervisor that has read it may stop the server
+        // at once.
+        let stop = stop_signal(stop_patience).map_err(CommandError::new)?;
         let server = Server::start(setup).await.map_err(explain)?;
         if let Some(key) = server.admin_key() {
-            style::remark("This file is new. Its admin key is shown once, now:");
+            style::remark("This file is new. Store its admin key, which is not shown again:");
             style::say(format!("admin key: {key}"));
         }
         if let Some(socket) = socket {
@@ -127,92 +130,93 @@ impl Serve {
         Ok(match server.run(stop).await {
             Ended::InOrder => ExitCode::SUCCESS,
             Ended::GaveUp => {
-                style::complain(
-                    "the writer gave the file up; the log says why. Look at the file and its disk, \
-                     then start again",
+                style::error(
+                    "the writer gave the file up; the reason is in the log. Check the file and its disk, then start the \
+                     server again",
                 );
                 ExitCode::from(GAVE_UP)
             }
             Ended::Late { left } => {
-                style::complain(late(&left.join(", ")));
+                style::error(late(&left.join(", ")));
                 ExitCode::from(LATE)
             }
         })
     }
 }
 
-/// A group of this machine.
+/// Returns the number of a group of this machine.
 fn group(name: &str) -> Result<u32, CommandError> {
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
     group_id(name, &groups).map_err(CommandError::new)
 }
 
+/// The error of a shutdown that did not end within its deadline.
 fn late(left: &str) -> String {
     format!(
-        "the stop deadline is over, and this had not ended: {left}. Nothing acknowledged is lost; \
-         start again"
+        "the stop deadline has passed before these ended: {left}. No acknowledged request is lost; start the \
+         server again"
     )
 }
 
 fn explain(error: StartError) -> CommandError {
     match error {
         StartError::Storage(StorageError::Busy { path, pid, .. }) => CommandError::new(format!(
-            "{} is being served by process {pid}; stop that one first, or use another file",
+            "{} is being served by process {pid}; stop that process first, or use another file",
             path.display()
         )),
         other => CommandError::new(other),
     }
 }
 
-/// Tells now and then which lines were dropped.
-async fn tell_drops(logs: &LogRation) -> Infallible {
-    let mut rounds = tokio::time::interval(DROPS_TOLD_EVERY);
+/// Reports dropped log lines at an interval, without an end.
+async fn report_dropped_lines(logs: &LogRation) -> Infallible {
+    let mut interval = tokio::time::interval(DROP_REPORT_INTERVAL);
     loop {
-        rounds.tick().await;
-        logs.tell_dropped();
+        interval.tick().await;
+        logs.report_dropped();
     }
 }
 
-/// Done when the process is asked to stop, by Ctrl-C or by a supervisor.
+/// Returns a future that completes when the process receives SIGINT or SIGTERM.
 ///
-/// The signals are waited for on a thread with a runtime of its own, which also ends the process
-/// when the time to stop is over and some more: whatever holds up the threads of the server does not
-/// hold up this one.
+/// Both signals have handlers from the return of this function on. After a signal the process ends by itself if the
+/// shutdown takes longer than its deadline.
 #[expect(
     clippy::disallowed_methods,
     reason = "main cannot end a process whose threads it waits for"
 )]
-fn asked_to_stop(patience: Duration) -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signal(patience: Duration) -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
+    // A thread with a runtime of its own waits for the signals and enforces the deadline, because the threads of the
+    // server may all be blocked by then. The signals must be registered within that runtime, whose driver wakes the
+    // listeners (https://docs.rs/tokio/latest/tokio/signal/unix/fn.signal.html).
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (mut interrupt, mut terminate) = {
-        let _entered = runtime.enter();
-        (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        )
-    };
-    let (ask, asked) = oneshot::channel();
+    let entered = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    drop(entered);
+    let (sender, receiver) = oneshot::channel();
     let wait = move || {
         runtime.block_on(async {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            ask.send(()).ok();
+            sender.send(()).ok();
+            // The margin lets the command itself report what has not ended.
             tokio::time::sleep(patience + LAST_PATIENCE * 2).await;
         });
-        style::complain(late("the server itself"));
+        style::error(late("the server itself"));
         std::process::exit(LATE.into());
     };
     std::thread::Builder::new()
         .name("stop".into())
         .spawn(wait)?;
     Ok(async move {
-        // The thread waits for ever; without it nobody could ask.
-        if asked.await.is_err() {
+        // The sender is dropped only if the thread has panicked; the server then runs without these signals.
+        if receiver.await.is_err() {
             std::future::pending::<()>().await;
         }
     })

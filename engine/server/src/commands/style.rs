@@ -1,8 +1,8 @@
-//! Words on a terminal: colours only where one shows them, and no colours but ours.
+//! Output of commands on a terminal, with colours if the terminal shows them.
 //!
-//! The output of commands may repeat what others wrote: manifests, names, lines of lists, answers of servers,
-//! names of files. So every text is shown with escapes for what does not print, line breaks included, and
-//! the only escape sequences that reach a terminal are written here.
+//! The output may repeat untrusted text: manifests, names, rows of lists, responses of servers, file names. Every
+//! text is therefore escaped where it has characters that do not print, line breaks included, and only this file
+//! writes escape sequences.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -21,17 +21,17 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const TITLE: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
-/// A line.
+/// Prints a line.
 pub(super) fn say(text: impl Display) {
     anstream::println!("{}", Printable(text));
 }
 
-/// A heading.
+/// Prints a heading.
 pub(super) fn title(text: impl Display) {
     anstream::println!("\n{TITLE}{}{TITLE:#}", Printable(text));
 }
 
-/// Something that held, or did not.
+/// Prints the result of a check.
 pub(super) fn tick(ok: bool, text: impl Display) {
     if ok {
         anstream::println!("  {GOOD}✓{GOOD:#} {}", Printable(text));
@@ -40,27 +40,27 @@ pub(super) fn tick(ok: bool, text: impl Display) {
     }
 }
 
-/// Something to look at, though it held.
+/// Prints a warning about something that passed its checks.
 pub(super) fn warning(text: impl Display) {
     anstream::println!("  {CAUTION}!{CAUTION:#} {}", Printable(text));
 }
 
-/// A line that explains the one above it.
+/// Prints a line that explains the one above it.
 pub(super) fn note(text: impl Display) {
     anstream::println!("    {FAINT}{}{FAINT:#}", Printable(text));
 }
 
-/// Something to know that is not an answer.
+/// Prints a hint for the operator to standard error.
 pub(super) fn remark(text: impl Display) {
     anstream::eprintln!("{}", Printable(text));
 }
 
-/// Why it did not go well.
-pub(super) fn complain(text: impl Display) {
+/// Prints an error to standard error.
+pub(super) fn error(text: impl Display) {
     anstream::eprintln!("{BAD}error:{BAD:#} {}", Printable(text));
 }
 
-/// A value, for programs: as JSON on one line, in which what does not print is an escape of JSON's.
+/// Prints a value as one line of JSON. Characters that do not print are JSON escapes.
 pub(super) fn value(value: &Value) {
     anstream::println!("{}", PrintableJson(&value.to_string()));
 }

@@ -1,4 +1,4 @@
-//! `bursar verify`
+//! `bursar verify`: the receipt of a call, checked without a server.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,39 +9,44 @@ use bursar_workbench::rerun::{Difference, replay};
 use clap::Args;
 
 use super::component::Component;
-use super::{CommandError, Done, host, input, seed, style};
-use crate::receipt::{Draws, EffectsError, Receipt};
+use super::error::{CommandError, CommandResult};
+use super::runtime::{host, seed};
+use super::{input, style};
+use crate::receipt::{self, DrawCheck, EffectsError, Receipt};
 
-/// Bytes of a receipt: a call's transcript and its answer are far smaller.
+/// The largest size of a receipt in bytes. The transcript and the reply of a call are far smaller.
 const RECEIPT_BYTES_MAX: u64 = 16 << 20;
 
-/// Check the receipt of a call, without a server: its draws are made again from the seed that was
-/// committed to, and the very component runs again, to the same end at the same cost.
+/// Verify the receipt of a call, without a server.
 ///
-/// Ends with 0 if everything was checked and holds, with 1 if something does not hold, and with 2 if
-/// something could not be checked, such as while the seed is not public, or where the component is not.
+/// Three checks are made: the draws come from the server seed that was committed to; the postings and changes are
+/// those that the plugin requested; the component, run again, gives the same result with the same fuel.
+///
+/// Exit codes: 0 if every check passes, 1 if a check fails, 2 if a check could not be made because the seed is not
+/// public yet or the component is missing.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
-    /// The receipt, as `GET …/calls/{call}` answers it; `-` reads standard input
+    /// The receipt, the response to `GET …/calls/{call}`; `-` reads standard input
     #[arg(value_name = "RECEIPT")]
     receipt: PathBuf,
-    /// The component that ran, a `.wasm` file; bundled ones are known
+    /// The component of the plugin, a `.wasm` file; not needed for bundled plugins
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
-    /// The server seed, if the receipt is older than its publication
+    /// The server seed, if the receipt was made before the seed was public
     #[arg(long, value_name = "HEX", value_parser = seed)]
     seed: Option<Seed>,
 }
 
-/// What a check came to.
-enum Checked {
-    Holds(String),
-    Fails(String),
-    Open(String),
+/// The result of a check, with a sentence for people.
+enum CheckResult {
+    Passed(String),
+    Failed(String),
+    /// The check could not be made.
+    Skipped(String),
 }
 
 impl Verify {
-    pub(super) fn run(self) -> Done {
+    pub(super) fn run(self) -> CommandResult {
         let receipt = self.read()?;
         let call = &receipt.call.request;
         style::title(format!(
@@ -53,85 +58,88 @@ impl Verify {
             check_effects(&receipt),
             self.check_run(&receipt)?,
         ];
-        let mut code = ExitCode::SUCCESS;
         for check in &checks {
             match check {
-                Checked::Holds(what) => style::tick(true, what),
-                Checked::Fails(what) => style::tick(false, what),
-                Checked::Open(what) => style::note(format!("not checked: {what}")),
+                CheckResult::Passed(sentence) => style::tick(true, sentence),
+                CheckResult::Failed(sentence) => style::tick(false, sentence),
+                CheckResult::Skipped(reason) => style::note(format!("not checked: {reason}")),
             }
         }
-        if checks.iter().any(|check| matches!(check, Checked::Open(_))) {
-            code = ExitCode::from(2);
-        }
-        if checks
-            .iter()
-            .any(|check| matches!(check, Checked::Fails(_)))
-        {
-            code = ExitCode::FAILURE;
-        }
-        Ok(code)
+        let any = |is: fn(&CheckResult) -> bool| checks.iter().any(is);
+        Ok(if any(|check| matches!(check, CheckResult::Failed(_))) {
+            ExitCode::FAILURE
+        } else if any(|check| matches!(check, CheckResult::Skipped(_))) {
+            ExitCode::from(2)
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 
     fn read(&self) -> Result<Receipt, CommandError> {
         let path = self.receipt.display();
         let text = input::read_up_to(&self.receipt, RECEIPT_BYTES_MAX, "a receipt")?;
         bursar_ledger::read_strictly(&text)
-            .map_err(|error| CommandError::new(format!("{path} is no receipt: {error}")))
+            .map_err(|error| CommandError::new(format!("{path} is not a receipt: {error}")))
     }
 
-    fn check_draws(&self, receipt: &Receipt) -> Checked {
+    fn check_draws(&self, receipt: &Receipt) -> CheckResult {
         match receipt.check_draws(self.seed) {
-            Draws::None => Checked::Holds("nothing was drawn".into()),
-            Draws::Made(draws) => Checked::Holds(format!(
-                "{draws} draws come from the seed that was committed to, nonce and client seed"
+            DrawCheck::NoDraws => CheckResult::Passed("the call made no draws".into()),
+            DrawCheck::Passed(draws) => CheckResult::Passed(format!(
+                "{draws} draws come from the committed server seed, the client seed and the nonce"
             )),
-            Draws::Hidden => Checked::Open(
-                "the draws: the seed is not public yet. Ask for the receipt again when it is"
+            DrawCheck::SeedHidden => CheckResult::Skipped(
+                "the draws: the server seed is not public yet. Get the receipt again once it is"
                     .into(),
             ),
-            Draws::NotCommitted => {
-                Checked::Fails("the seed is not the one that was committed to".into())
+            DrawCheck::WrongSeed => {
+                CheckResult::Failed("the server seed does not match its commitment".into())
             }
-            Draws::NotFromThere => Checked::Fails("something else was drawn".into()),
+            DrawCheck::WrongDraws => {
+                CheckResult::Failed("the draws do not come from the server seed".into())
+            }
         }
     }
 
-    fn check_run(&self, receipt: &Receipt) -> Result<Checked, CommandError> {
+    fn check_run(&self, receipt: &Receipt) -> Result<CheckResult, CommandError> {
         let call = &receipt.call;
         if !call.has_run() {
             return Ok(if call.transcript.exchanges().is_empty() {
-                Checked::Holds("there is no run that came to an end".into())
+                CheckResult::Passed("the call has no completed run to repeat".into())
             } else {
-                Checked::Fails("no run came to an end, and yet something was asked".into())
+                CheckResult::Failed(
+                    "the call has no completed run, but its transcript has requests".into(),
+                )
             });
         }
         let Some(installation) = &receipt.installation else {
-            return Ok(Checked::Fails(
-                "it does not say how the plugin was installed that ran".into(),
+            return Ok(CheckResult::Failed(
+                "the receipt lacks the installation of the plugin".into(),
             ));
         };
         let Some(component) = self.component(&call.component)? else {
-            return Ok(Checked::Open(format!(
-                "the run: the component {} is not here. Say --component FILE",
+            return Ok(CheckResult::Skipped(format!(
+                "the run: the component {} is not bundled. Pass it with --component FILE",
                 call.component
             )));
         };
-        let plugin = component.ready(&host()?)?;
+        let plugin = component.load_or_fail(&host()?)?;
         Ok(match replay(&plugin, installation, call) {
-            Ok(repetition) if repetition.differences.is_empty() => Checked::Holds(format!(
-                "the component runs to the same end, on {} units of fuel",
+            Ok(repetition) if repetition.differences.is_empty() => CheckResult::Passed(format!(
+                "the component gives the same result again, with {} units of fuel",
                 repetition.fuel
             )),
-            Ok(repetition) => Checked::Fails(otherwise(&repetition.differences)),
-            Err(strays @ (ReplayError::Diverged(_) | ReplayError::Early { .. })) => {
-                Checked::Fails(format!("the component does not run so: {strays}"))
+            Ok(repetition) => CheckResult::Failed(describe(&repetition.differences)),
+            Err(error @ (ReplayError::Diverged(_) | ReplayError::Early { .. })) => {
+                CheckResult::Failed(format!("the component gives another result: {error}"))
             }
-            Err(ReplayError::Failed(failure)) => Checked::Open(format!("the run: {failure}")),
+            Err(ReplayError::Failed(failure)) => {
+                CheckResult::Skipped(format!("the run: {failure}"))
+            }
         })
     }
 
-    /// The component that ran, if it is here.
+    /// The component of the call: the file of `--component`, or a bundled one. None if neither has the digest.
     fn component(&self, digest: &Digest) -> Result<Option<Component>, CommandError> {
         let Some(file) = &self.component else {
             return Ok(Component::bundled(digest));
@@ -139,37 +147,40 @@ impl Verify {
         let component = Component::read(file)?;
         if component.digest() != *digest {
             let path = file.display();
-            let sentence = format!("{path} is another component than {digest}, which ran");
+            let sentence = format!("{path} is not the component {digest} of the receipt");
             return Err(CommandError::new(sentence));
         }
         Ok(Some(component))
     }
 }
 
-fn otherwise(differences: &[Difference]) -> String {
+/// Describes the differences between a receipt and a repeated run.
+fn describe(differences: &[Difference]) -> String {
     let each = differences.iter().map(|it| {
         let Difference {
             part: what,
             was,
             would_be,
         } = it;
-        format!("{what}: {was} in the receipt, and {would_be} when it runs")
+        format!("{what}: {was} in the receipt, {would_be} in the repeated run")
     });
     let each: Vec<String> = each.collect();
-    format!("the component does not run so: {}", each.join("; "))
+    format!("the component gives another result: {}", each.join("; "))
 }
 
-fn check_effects(receipt: &Receipt) -> Checked {
-    match receipt.check_effects() {
-        Ok(()) => Checked::Holds("what moved and changed is what the plugin asked for".into()),
-        Err(why @ EffectsError::HoldNotTold(_)) => {
-            Checked::Open(format!("what was captured: {why}"))
+fn check_effects(receipt: &Receipt) -> CheckResult {
+    match receipt::check_effects(receipt) {
+        Ok(()) => CheckResult::Passed(
+            "the postings and changes are those that the plugin requested".into(),
+        ),
+        Err(error @ EffectsError::HoldMissing(_)) => {
+            CheckResult::Skipped(format!("the captured holds: {error}"))
         }
         Err(
-            why @ (EffectsError::Outcome(_)
+            error @ (EffectsError::Outcome(_)
             | EffectsError::Postings
             | EffectsError::Changes
             | EffectsError::Hold(_)),
-        ) => Checked::Fails(why.to_string()),
+        ) => CheckResult::Failed(error.to_string()),
     }
 }

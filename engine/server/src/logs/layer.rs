@@ -1,4 +1,4 @@
-//! The ration as a layer of the log: it looks at each line before it is written.
+//! The layer that applies the ration to each line before it is written.
 
 use std::fmt::{self, Debug, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,17 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::ration::{Dropped, Kind, Ration};
+use super::ration::{DropCount, LineKind, Ration};
 use crate::clock::Ticks;
 
-/// Fields that say what a line is about. Others decide how often such lines are written, and one must not
-/// use up the ration of another.
-const ABOUT: [&str; 3] = ["economy", "plugin", "webhook"];
+/// Fields that name the subject of a line. Lines about different subjects have separate rations, so that one plugin
+/// or webhook cannot use up the ration of another.
+const SUBJECT_FIELDS: [&str; 3] = ["economy", "plugin", "webhook"];
 
-/// The place in the code whose lines are not rationed: those that tell what was.
-const TELLING: &str = "bursar_server::logs::dropped";
+/// The target of the reports of dropped lines, which are not rationed themselves.
+const REPORT_TARGET: &str = "bursar_server::logs::dropped";
 
-/// Rations log lines, and tells what was dropped. Cloning shares it.
+/// Rations log lines and reports dropped ones. Clones share the ration.
 #[derive(Clone)]
 pub(crate) struct LogRation {
     ration: Arc<Mutex<Ration>>,
@@ -33,22 +33,24 @@ impl LogRation {
         }
     }
 
-    /// Writes what was dropped since this was last done: a line for each kind, and one for the rest.
-    pub(crate) fn tell_dropped(&self) {
-        // Not while the ration is locked: these lines pass through it.
-        let dropped = self.open().dropped();
-        for Dropped { kind, lines } in dropped {
-            let (about, place) =
-                kind.map_or_else(|| ("others".into(), ""), |kind| (kind.about, kind.place));
+    /// Logs the lines that were dropped since the last report: one line for each kind, and one for all other kinds.
+    pub(crate) fn report_dropped(&self) {
+        // The lock must be released before a line is logged, because each line passes through `event_enabled`.
+        let dropped = self.open().take_dropped();
+        for DropCount { kind, lines } in dropped {
+            let (about, place) = kind.map_or_else(
+                || ("others".into(), ""),
+                |kind| (kind.subject, kind.callsite),
+            );
             tracing::warn!(
-                target: TELLING, about, place, lines,
-                "{lines} lines of this kind were dropped: they came faster than a log can take"
+                target: REPORT_TARGET, about, place, lines,
+                "{lines} lines of this kind were dropped, because they exceeded the log's rate limit"
             );
         }
     }
 
     fn open(&self) -> MutexGuard<'_, Ration> {
-        // Each ration is whole at any time.
+        // A panic cannot leave the ration half changed, so a poisoned lock is still valid.
         self.ration.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -56,67 +58,67 @@ impl LogRation {
 impl<S: Subscriber> Layer<S> for LogRation {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        if metadata.target() == TELLING {
+        if metadata.target() == REPORT_TARGET {
             return true;
         }
-        let mut seen = Seen::default();
-        event.record(&mut seen);
-        let kind = Kind {
-            place: metadata.name(),
-            about: seen.about,
+        let mut summary = FieldSummary::default();
+        event.record(&mut summary);
+        let kind = LineKind {
+            callsite: metadata.name(),
+            subject: summary.subject,
         };
-        let bytes = u64::try_from(seen.bytes).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(summary.bytes).unwrap_or(u64::MAX);
         self.open().take(kind, bytes, (self.ticks)())
     }
 }
 
 /// The subject of a line, and the length of its fields.
 #[derive(Default)]
-struct Seen {
-    about: String,
+struct FieldSummary {
+    subject: String,
     bytes: usize,
 }
 
-impl Visit for Seen {
+impl Visit for FieldSummary {
     fn record_str(&mut self, field: &Field, value: &str) {
-        // As it is, without the quotes of `Debug`: a name is the same however it is logged.
+        // Without the quotes of `Debug`, so that a name is the same with and without `%`.
         self.record_debug(field, &format_args!("{value}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.bytes = self.bytes.saturating_add(field.name().len());
-        let before = self.about.len();
-        let is_about = ABOUT.contains(&field.name());
-        if is_about && !self.about.is_empty() {
-            self.about.push('/');
+        let before = self.subject.len();
+        let is_subject = SUBJECT_FIELDS.contains(&field.name());
+        if is_subject && !self.subject.is_empty() {
+            self.subject.push('/');
         }
-        let mut counting = Counting {
+        let mut counter = ByteCounter {
             bytes: &mut self.bytes,
-            kept: is_about.then_some(&mut self.about),
+            subject: is_subject.then_some(&mut self.subject),
         };
-        // Counting takes what it is given.
-        if write!(counting, "{value:?}").is_err() {
-            self.about.truncate(before);
+        // The counter never fails, but the `Debug` of a value may.
+        if write!(counter, "{value:?}").is_err() {
+            self.subject.truncate(before);
         }
     }
 }
 
-/// Characters of a name that are kept; no name is longer.
+/// The most bytes of a subject. No valid name is longer.
 const NAME_BYTES_MAX: usize = 256;
 
-/// Counts what is written, and keeps it where it is a name.
-struct Counting<'a> {
+/// Counts the bytes of a value, and appends a value that names a subject to it.
+struct ByteCounter<'a> {
     bytes: &'a mut usize,
-    kept: Option<&'a mut String>,
+    subject: Option<&'a mut String>,
 }
 
-impl Write for Counting<'_> {
+impl Write for ByteCounter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         *self.bytes = self.bytes.saturating_add(text.len());
-        if let Some(kept) = &mut self.kept
-            && kept.len().saturating_add(text.len()) <= NAME_BYTES_MAX
+        if let Some(subject) = &mut self.subject
+            && subject.len().saturating_add(text.len()) <= NAME_BYTES_MAX
         {
-            kept.push_str(text);
+            subject.push_str(text);
         }
         Ok(())
     }

@@ -1,48 +1,48 @@
-//! A ration of log lines by kind: token buckets over values of time.
+//! Rate limits of log lines by kind: token buckets, with the time as a value.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Bytes of log that a kind of line may write at once, each line with [`LINE_OVERHEAD_BYTES`].
+/// Bytes that lines of one kind may have at once. Each line counts [`LINE_OVERHEAD_BYTES`] more than its fields.
 pub(crate) const BURST_BYTES: u64 = 64 * 1024;
-/// Bytes of log that a kind of line may write in a second, in the long run.
+/// Bytes per second that lines of one kind may have in the long run.
 pub(crate) const BYTES_PER_S: u64 = 4 * 1024;
-/// Bytes of log that all kinds of lines about plugins and webhooks may write at once.
+/// Bytes that all lines about economies, plugins and webhooks may have at once.
 pub(crate) const ALL_BURST_BYTES: u64 = 1024 * 1024;
-/// Bytes of log that all kinds of lines about plugins and webhooks may write in a second.
+/// Bytes per second that all lines about economies, plugins and webhooks may have in the long run.
 pub(crate) const ALL_BYTES_PER_S: u64 = 256 * 1024;
-/// Bytes that a line counts for beside its fields.
+/// Bytes that each line counts in addition to its fields.
 pub(crate) const LINE_OVERHEAD_BYTES: u64 = 128;
-/// Kinds of lines that are told apart at the same time; further ones share one ration.
+/// The most kinds with a ration of their own. All other kinds share one.
 pub(crate) const KINDS_MAX: usize = 4_096;
-/// Kinds of which it is told at once by name what was dropped; of all others, the sum.
+/// The most kinds that one report names. The dropped lines of all other kinds are summed.
 pub(crate) const DROPS_NAMED_MAX: usize = 32;
 
-/// Lines of one place in the code, about one thing.
+/// A kind of log lines: those of one line of code about one subject.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Kind {
-    /// The place.
-    pub(crate) place: &'static str,
-    /// The economy and the plugin or webhook that they are about; empty where about none.
-    pub(crate) about: String,
+pub(crate) struct LineKind {
+    /// The source file and line that log it.
+    pub(crate) callsite: &'static str,
+    /// The economy and the plugin or webhook of the lines; empty for lines about the server.
+    pub(crate) subject: String,
 }
 
-/// Lines that were dropped.
+/// The number of dropped lines of one kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Dropped {
-    /// Of which kind; of none by name where there were too many kinds.
-    pub(crate) kind: Option<Kind>,
-    /// The number.
+pub(crate) struct DropCount {
+    /// The kind; none for the sum of all kinds that are not named.
+    pub(crate) kind: Option<LineKind>,
+    /// The number of lines.
     pub(crate) lines: u64,
 }
 
 /// The rations of all kinds of lines.
 #[derive(Debug)]
 pub(crate) struct Ration {
-    kinds: HashMap<Kind, Bucket>,
-    /// For kinds that find no room.
+    kinds: HashMap<LineKind, Bucket>,
+    /// The bucket of all kinds beyond [`KINDS_MAX`].
     others: Bucket,
-    /// For all that others can bring about.
+    /// The bucket of all lines with a subject together.
     all: Bucket,
 }
 
@@ -57,39 +57,39 @@ impl Ration {
         }
     }
 
-    /// Returns true if a line of so many bytes may be written now. One that may not is counted.
-    pub(crate) fn take(&mut self, kind: Kind, bytes: u64, now: Duration) -> bool {
+    /// Returns true if a line with `bytes` of fields may be written now. Counts the line as dropped otherwise.
+    pub(crate) fn take(&mut self, kind: LineKind, bytes: u64, now: Duration) -> bool {
         let cost = bytes.saturating_add(LINE_OVERHEAD_BYTES);
-        let is_about = !kind.about.is_empty();
+        let has_subject = !kind.subject.is_empty();
         if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(&kind) {
             self.kinds.retain(|_, bucket| !bucket.is_idle(now));
         }
         let bucket = if self.kinds.len() < KINDS_MAX || self.kinds.contains_key(&kind) {
-            let fresh = || Bucket::full(BURST_BYTES, BYTES_PER_S);
-            self.kinds.entry(kind).or_insert_with(fresh)
+            let new = || Bucket::full(BURST_BYTES, BYTES_PER_S);
+            self.kinds.entry(kind).or_insert_with(new)
         } else {
             &mut self.others
         };
-        let taken = bucket.has(cost, now) && (!is_about || self.all.has(cost, now));
-        if !taken {
+        let fits = bucket.has(cost, now) && (!has_subject || self.all.has(cost, now));
+        if !fits {
             bucket.dropped = bucket.dropped.saturating_add(1);
             return false;
         }
         bucket.spend(cost);
-        if is_about {
+        if has_subject {
             self.all.spend(cost);
         }
         true
     }
 
-    /// Takes the counts of what was dropped since the last time.
-    pub(crate) fn dropped(&mut self) -> Vec<Dropped> {
-        let with = self
+    /// Returns and resets the counts of dropped lines, the largest first.
+    pub(crate) fn take_dropped(&mut self) -> Vec<DropCount> {
+        let buckets = self
             .kinds
             .iter_mut()
             .filter(|(_, bucket)| bucket.dropped > 0);
-        let mut dropped: Vec<Dropped> = with
-            .map(|(kind, bucket)| Dropped {
+        let mut dropped: Vec<DropCount> = buckets
+            .map(|(kind, bucket)| DropCount {
                 kind: Some(kind.clone()),
                 lines: std::mem::take(&mut bucket.dropped),
             })
@@ -105,20 +105,20 @@ impl Ration {
         let lines = std::mem::take(&mut self.others.dropped);
         let lines = beyond.fold(lines, u64::saturating_add);
         if lines > 0 {
-            dropped.push(Dropped { kind: None, lines });
+            dropped.push(DropCount { kind: None, lines });
         }
         dropped
     }
 }
 
-/// Bytes that may be written, filled up evenly as time passes.
+/// A token bucket of bytes, refilled evenly as time passes.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     burst: u64,
     per_s: u64,
     left: u64,
-    /// Up to when it is filled.
-    at: Duration,
+    /// The time of the last refill.
+    refilled_at: Duration,
     dropped: u64,
 }
 
@@ -128,21 +128,22 @@ impl Bucket {
             burst,
             per_s,
             left: burst,
-            at: Duration::ZERO,
+            refilled_at: Duration::ZERO,
             dropped: 0,
         }
     }
 
+    /// Refills the bucket and returns true if it has enough bytes.
     fn has(&mut self, cost: u64, now: Duration) -> bool {
-        let passed = now.saturating_sub(self.at).as_micros();
+        let passed = now.saturating_sub(self.refilled_at).as_micros();
         let more = passed.saturating_mul(u128::from(self.per_s)) / 1_000_000;
-        // What is less than a byte stays to be filled.
+        // The time of a fraction of a byte counts for the next refill.
         if more > 0 {
             let more = u64::try_from(more).unwrap_or(u64::MAX);
             self.left = self.left.saturating_add(more).min(self.burst);
-            self.at = now;
+            self.refilled_at = now;
         }
-        // A line longer than the whole ration may be written when it is full.
+        // A line that is longer than the burst may be written when the bucket is full; it would never fit otherwise.
         self.left >= cost.min(self.burst)
     }
 
@@ -150,7 +151,7 @@ impl Bucket {
         self.left = self.left.saturating_sub(cost);
     }
 
-    /// Returns true if it is full and has nothing to tell, so that a new one is the same.
+    /// Returns true if the bucket equals a new one: it is full and has no drops to report.
     fn is_idle(&mut self, now: Duration) -> bool {
         self.has(self.burst, now) && self.dropped == 0
     }

@@ -1,4 +1,4 @@
-//! What a call asked for, told by its transcript, held against what its receipt says has come of it.
+//! The effects of a call: those that its transcript requests are compared with those in its receipt.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,51 +11,53 @@ use bursar_storage::Outcome;
 
 use super::Receipt;
 
-/// Why it is not known that what has come of a call is what it asked for.
+/// A receipt whose effects are not those that the call requested.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum EffectsError {
-    /// The ledger never makes this of a call that ended like this.
-    #[error("a call that ended like this is never `{}`", .0.as_str())]
+    /// A call with this ending cannot have this outcome.
+    #[error("a call with this ending cannot have the outcome `{}`", .0.as_str())]
     Outcome(Outcome),
-    /// Something else moved.
-    #[error("other postings than it asked for")]
+    /// The postings differ.
+    #[error("the postings are not those that the plugin requested")]
     Postings,
-    /// Something else changed.
-    #[error("other changes than it asked for")]
+    /// The changes differ.
+    #[error("the changes are not those that the plugin requested")]
     Changes,
-    /// What is said of a hold contradicts itself.
-    #[error("what it says of the hold {0} does not fit together")]
+    /// The data about a hold is inconsistent.
+    #[error("the data about the hold {0} is inconsistent")]
     Hold(HoldId),
-    /// The receipt tells of no holds, and the call has captured one: it was read from a server that did not
-    /// tell yet, or they were taken out.
-    #[error("the receipt does not say what was held as {0}. Ask for it again")]
-    HoldNotTold(HoldId),
+    /// The receipt has no holds, and the call has captured one. Servers of earlier versions wrote such receipts.
+    #[error("the receipt lacks the hold {0}. Get it again")]
+    HoldMissing(HoldId),
 }
 
-/// Whether what moved and changed is what the call asked for, no less and no more.
-pub(super) fn check(receipt: &Receipt) -> Result<(), EffectsError> {
+/// Checks that the postings and changes of a receipt are exactly those that the call requested.
+pub fn check_effects(receipt: &Receipt) -> Result<(), EffectsError> {
     let outcome = receipt.outcome;
-    if !can_come_of(&receipt.call, outcome) {
+    if !is_possible(&receipt.call, outcome) {
         return Err(EffectsError::Outcome(outcome));
     }
-    let asked = Asked::of(receipt)?;
+    let requested = RequestedEffects::of(receipt)?;
     let (postings, changes) = match outcome {
-        Outcome::Applied => asked.applied(),
-        Outcome::Rejected | Outcome::Declined | Outcome::Faulted | Outcome::Broken => asked.void(),
+        Outcome::Applied => requested.if_applied(),
+        Outcome::Rejected | Outcome::Declined | Outcome::Faulted | Outcome::Broken => {
+            requested.if_not_applied()
+        }
     };
     if postings != receipt.postings {
         return Err(EffectsError::Postings);
     }
-    let made = receipt.changes.iter().filter(|change| !is_counted(change));
-    if !made.eq(&changes) {
+    let recorded = receipt.changes.iter();
+    let recorded = recorded.filter(|change| !is_bookkeeping(change));
+    if !recorded.eq(&changes) {
         return Err(EffectsError::Changes);
     }
     Ok(())
 }
 
-/// Whether the ledger can make this of a call. What was replied may still be refused; and an economy
-/// that is not open any more refuses whatever has not drawn, however it ended.
-fn can_come_of(call: &CallResult, outcome: Outcome) -> bool {
+/// Returns true if the ledger can give a call this outcome. It may reject a call that replied; and in an economy that
+/// is not open it rejects every call without draws, whatever its ending.
+fn is_possible(call: &CallResult, outcome: Outcome) -> bool {
     use Outcome::{Applied, Broken, Declined, Faulted, Rejected};
     match (&call.ending, outcome) {
         (CallEnding::Replied { .. }, Applied | Rejected)
@@ -74,54 +76,55 @@ fn can_come_of(call: &CallResult, outcome: Outcome) -> bool {
     }
 }
 
-/// What a transcript asks for, in order.
-struct Asked<'a> {
+/// The effects that a transcript requests, in order.
+struct RequestedEffects<'a> {
     receipt: &'a Receipt,
     postings: Vec<Posting>,
-    /// What becomes of holds.
+    /// The changes of holds.
     changes: Vec<Change>,
-    /// Holds as the call leaves them.
-    holds: BTreeMap<HoldId, Held<'a>>,
-    /// Those that it has placed itself.
+    /// The remaining amounts of holds.
+    holds: BTreeMap<HoldId, HoldRest<'a>>,
+    /// The holds that this call has placed.
     placed: BTreeSet<HoldId>,
-    /// Those of earlier calls that it has secured.
+    /// The holds of earlier calls that this call has secured.
     secured: BTreeSet<HoldId>,
     writes: BTreeMap<Arc<str>, Option<Arc<str>>>,
 }
 
-/// A hold while the call goes on.
-struct Held<'a> {
+/// A hold and its remaining amount at one point of the transcript.
+struct HoldRest<'a> {
     reserved: &'a Posting,
     left: u64,
 }
 
-impl<'a> Held<'a> {
+impl<'a> HoldRest<'a> {
     fn of(reserved: &'a Posting) -> Self {
         let left = reserved.amount.get();
         Self { reserved, left }
     }
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestedEffects<'a> {
     fn of(receipt: &'a Receipt) -> Result<Self, EffectsError> {
-        let before = receipt.holds.iter();
-        let before = before.map(|before| (before.hold, Held::of(&before.left)));
-        let mut asked = Self {
+        let holds = receipt.holds.iter();
+        let holds = holds.map(|entry| (entry.hold, HoldRest::of(&entry.left)));
+        let mut effects = Self {
             receipt,
             postings: Vec::new(),
             changes: Vec::new(),
-            holds: before.collect(),
+            holds: holds.collect(),
             placed: BTreeSet::new(),
             secured: BTreeSet::new(),
             writes: BTreeMap::new(),
         };
-        let mut facts = receipt.call.transcript.exchanges().iter();
-        facts.try_for_each(|fact| asked.take(fact))?;
-        Ok(asked)
+        let mut exchanges = receipt.call.transcript.exchanges().iter();
+        exchanges.try_for_each(|exchange| effects.add(exchange))?;
+        Ok(effects)
     }
 
-    fn take(&mut self, fact: &'a Exchange) -> Result<(), EffectsError> {
-        match (&fact.request, &fact.response) {
+    /// Adds the effects of one request of the plugin.
+    fn add(&mut self, exchange: &'a Exchange) -> Result<(), EffectsError> {
+        match (&exchange.request, &exchange.response) {
             (HostRequest::Transfer(posting), HostResponse::Done) => {
                 self.postings.push(posting.clone());
             }
@@ -137,8 +140,8 @@ impl<'a> Asked<'a> {
             {
                 self.secured.insert(*hold);
             }
-            (HostRequest::HoldLeft { hold }, HostResponse::Left(Some(told))) => {
-                self.check_left(*hold, *told)?;
+            (HostRequest::HoldLeft { hold }, HostResponse::Left(Some(amount))) => {
+                self.check_left(*hold, *amount)?;
             }
             (HostRequest::Set { key, value }, HostResponse::Done) => {
                 self.writes.insert(Arc::clone(key), Some(Arc::clone(value)));
@@ -146,96 +149,100 @@ impl<'a> Asked<'a> {
             (HostRequest::Delete { key }, HostResponse::Done) => {
                 self.writes.insert(Arc::clone(key), None);
             }
-            // What was only asked about, and what was refused.
+            // Reads and refused requests have no effects.
             (_, _) => {}
         }
         Ok(())
     }
 
-    /// A hold is placed under an id that follows from the call's, for as long as its rule says.
+    /// Places a hold. Its id follows from the id of the call, and its lifetime from the rule.
     fn place(&mut self, id: HoldId, rule: &str, posting: &'a Posting) -> Result<(), EffectsError> {
-        let wrong = EffectsError::Hold(id);
+        let inconsistent = EffectsError::Hold(id);
         let call = &self.receipt.call.request;
         let index = u8::try_from(self.placed.len());
         let installed = self.receipt.installation.as_ref();
         let rule = installed.and_then(|installed| installed.holds.get(rule));
         let (Ok(index), Some(rule)) = (index, rule) else {
-            return Err(wrong);
+            return Err(inconsistent);
         };
         let reservation = Reservation::try_from(posting.clone());
-        let reservation = reservation.map_err(|_| wrong.clone())?;
+        let reservation = reservation.map_err(|_| inconsistent.clone())?;
         if id != call.id.hold(index) {
-            return Err(wrong);
+            return Err(inconsistent);
         }
-        let (at, expires_in_s) = (self.receipt.recorded_at, rule.expires_in_s);
         let placed = Hold {
             plugin: Some(call.plugin.clone()),
-            ..Hold::placed(&reservation, at, expires_in_s, rule.on_expiry)
+            ..Hold::placed(
+                &reservation,
+                self.receipt.recorded_at,
+                rule.expires_in_s,
+                rule.on_expiry,
+            )
         };
         let placed = Box::new(placed);
         self.changes.push(Change::HoldPlaced { hold: id, placed });
-        self.holds.insert(id, Held::of(posting));
+        self.holds.insert(id, HoldRest::of(posting));
         self.placed.insert(id);
         Ok(())
     }
 
     fn capture(&mut self, id: HoldId, amount: Option<Amount>) -> Result<(), EffectsError> {
-        let Some(held) = self.holds.get_mut(&id) else {
-            // Who tells of holds tells of all.
+        let Some(hold) = self.holds.get_mut(&id) else {
+            // A server that writes holds into receipts writes all of them.
             return Err(if self.receipt.holds.is_empty() {
-                EffectsError::HoldNotTold(id)
+                EffectsError::HoldMissing(id)
             } else {
                 EffectsError::Hold(id)
             });
         };
-        let amount = amount.or_else(|| Amount::new(held.left));
+        let amount = amount.or_else(|| Amount::new(hold.left));
         let amount = amount.ok_or(EffectsError::Hold(id))?;
-        let left = held.left.checked_sub(amount.get());
-        held.left = left.ok_or(EffectsError::Hold(id))?;
+        let left = hold.left.checked_sub(amount.get());
+        hold.left = left.ok_or(EffectsError::Hold(id))?;
         self.postings.push(Posting {
             amount,
-            ..held.reserved.clone()
+            ..hold.reserved.clone()
         });
         self.changes.push(Change::HoldCaptured { hold: id, amount });
         Ok(())
     }
 
     fn release(&mut self, id: HoldId) {
-        if let Some(held) = self.holds.get_mut(&id) {
-            held.left = 0;
+        if let Some(hold) = self.holds.get_mut(&id) {
+            hold.left = 0;
         }
         self.changes.push(released(id));
     }
 
-    /// What the plugin was told of a hold is what the receipt says of it.
-    fn check_left(&self, id: HoldId, told: Amount) -> Result<(), EffectsError> {
+    /// Compares the remaining amount that the host has reported to the plugin with that of the receipt.
+    fn check_left(&self, id: HoldId, reported: Amount) -> Result<(), EffectsError> {
         match self.holds.get(&id) {
-            Some(held) if held.left != told.get() => Err(EffectsError::Hold(id)),
+            Some(hold) if hold.left != reported.get() => Err(EffectsError::Hold(id)),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// What happens if the ledger agrees.
-    fn applied(mut self) -> (Vec<Posting>, Vec<Change>) {
+    /// The postings and changes of a call that was applied.
+    fn if_applied(mut self) -> (Vec<Posting>, Vec<Change>) {
         let plugin = &self.receipt.call.request.plugin;
-        let written = self.writes.into_iter().map(|(key, value)| {
+        let writes = self.writes.into_iter().map(|(key, value)| {
             let plugin = plugin.clone();
             match value {
                 Some(value) => Change::StateSet { plugin, key, value },
                 None => Change::StateDeleted { plugin, key },
             }
         });
-        self.changes.extend(written);
-        self.changes.extend(drew(&self.receipt.call));
+        self.changes.extend(writes);
+        self.changes.extend(draw_use(&self.receipt.call));
         (self.postings, self.changes)
     }
 
-    /// What happens if nothing of it does: what was drawn is used up, and a round that broke off after its
-    /// draw gives the stakes back that it had secured.
-    fn void(self) -> (Vec<Posting>, Vec<Change>) {
+    /// The changes of a call that was not applied: its draws are used up, and if it ended after a draw, the holds that
+    /// it had secured are released.
+    fn if_not_applied(self) -> (Vec<Posting>, Vec<Change>) {
         let call = &self.receipt.call;
-        let mut changes: Vec<Change> = drew(call).into_iter().collect();
-        if has_played(call) {
+        let mut changes: Vec<Change> = draw_use(call).into_iter().collect();
+        if has_ended_after_draw(call) {
             changes.extend(self.secured.into_iter().map(released));
         }
         (Vec::new(), changes)
@@ -247,9 +254,9 @@ fn released(hold: HoldId) -> Change {
     Change::HoldEnded { hold, end }
 }
 
-/// What is used up by a call that has drawn, in this try or an earlier one. It is kept for another try if
-/// this one did not come to an end, or waits until it can run.
-fn drew(call: &CallResult) -> Option<Change> {
+/// The change for the draws of a call, in this attempt or an earlier one. The draws stay bound to the call for another
+/// attempt if it was aborted, or if its schedule still has to run.
+fn draw_use(call: &CallResult) -> Option<Change> {
     let bound = match call.ending {
         CallEnding::Broken { .. } => true,
         CallEnding::NotRun(_) => call.request.due.is_some(),
@@ -258,17 +265,20 @@ fn drew(call: &CallResult) -> Option<Change> {
         | CallEnding::Faulted { .. }
         | CallEnding::Stopped(_) => false,
     };
-    let drew = DrawUse {
+    let draw_use = DrawUse {
         origin: call.origin.clone()?,
         draws: call.transcript.draws(),
         bound,
     };
     let key = call.request.draw_key();
-    Some(Change::Draws(DrawChange::Drew { key, drew }))
+    Some(Change::Draws(DrawChange::Drew {
+        key,
+        drew: draw_use,
+    }))
 }
 
-/// Whether the plugin has drawn and come to an end of its own.
-fn has_played(call: &CallResult) -> bool {
+/// Returns true if the plugin has drawn and then ended by itself.
+fn has_ended_after_draw(call: &CallResult) -> bool {
     match call.ending {
         CallEnding::Replied { .. } | CallEnding::Faulted { .. } => call.transcript.draws() > 0,
         CallEnding::Declined { .. }
@@ -278,9 +288,9 @@ fn has_played(call: &CallResult) -> bool {
     }
 }
 
-/// Whether a change is how the books count what happens, so that it takes the books to make it again. Any
-/// other one is asked for, or no call's at all.
-fn is_counted(change: &Change) -> bool {
+/// Returns true for a change that follows from the state of the books, which a receipt does not have. All other
+/// changes are requested by the plugin, or are not made by calls.
+fn is_bookkeeping(change: &Change) -> bool {
     match change {
         Change::SupplyMoved { .. }
         | Change::DueMoved { .. }

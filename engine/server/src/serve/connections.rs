@@ -1,5 +1,4 @@
-//! The door: connections are let in up to a number, watched over while they are inside, and shown
-//! out at the end.
+//! Connections: they are accepted up to a number, have timeouts, and end at the shutdown.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,22 +17,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-/// How long a client may take to send the head of a request.
+/// The longest time in which a client may send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a client may leave an answer unread.
+/// The longest time for which a client may read nothing of a response.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of the head of a request, and of what a connection keeps of a body before somebody reads it. The
-/// default of hyper is 400 KiB, which 4,096 connections without a key could fill.
+/// Bytes of the head of a request, and of a body that a connection buffers before a handler reads it. The default of
+/// hyper is about 400 KiB, which 4,096 connections without a key could fill.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
-/// The pause after a connection could not be accepted.
+/// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where connections come from.
+/// A source of connections.
 pub(super) trait Listener: Send + 'static {
-    /// What a connection is.
+    /// The type of a connection.
     type Stream: AsyncRead + AsyncWrite + Send + 'static;
 
     /// Waits for the next connection.
@@ -45,7 +44,7 @@ impl Listener for TcpListener {
 
     async fn next(&self) -> io::Result<TcpStream> {
         let (stream, _) = self.accept().await?;
-        // Answers are small and complete: waiting to fill a packet only costs time.
+        // A response is written at once, so waiting for more data (Nagle's algorithm, RFC 896) would only delay it.
         drop(stream.set_nodelay(true));
         Ok(stream)
     }
@@ -59,49 +58,50 @@ impl Listener for UnixListener {
     }
 }
 
-/// What every connection needs.
+/// Serves the connections of one or more listeners. Clones share the limit on connections.
 #[derive(Clone)]
 pub(super) struct ConnectionServer {
     router: Router,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     graceful: Arc<GracefulShutdown>,
 }
 
 impl ConnectionServer {
-    /// A door behind which there is room for so many connections; more wait outside.
-    pub(super) fn new(router: Router, places: usize) -> Self {
+    /// Creates a server of at most `connections` connections at the same time.
+    pub(super) fn new(router: Router, connections: usize) -> Self {
         Self {
             router,
-            places: Arc::new(Semaphore::new(places)),
+            permits: Arc::new(Semaphore::new(connections)),
             graceful: Arc::new(GracefulShutdown::new()),
         }
     }
 
-    /// Another door to the same house, with room of its own.
-    pub(super) fn beside(&self, places: usize) -> Self {
+    /// Creates a server of the same API with a limit of its own. The two shut down together.
+    pub(super) fn with_limit(&self, connections: usize) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(places)),
+            permits: Arc::new(Semaphore::new(connections)),
             ..self.clone()
         }
     }
 
-    /// Lets connections in until `stopped`.
-    pub(super) async fn open(self, listener: impl Listener, mut stopped: watch::Receiver<bool>) {
+    /// Accepts connections until `stopped` is true.
+    pub(super) async fn accept(self, listener: impl Listener, mut stopped: watch::Receiver<bool>) {
         loop {
-            let admitted = async {
-                let place = Arc::clone(&self.places).acquire_owned().await;
-                (place, listener.next().await)
+            // The permit comes first, so that a connection that cannot be served stays in the backlog of the kernel.
+            let accept = async {
+                let permit = Arc::clone(&self.permits).acquire_owned().await;
+                (permit, listener.next().await)
             };
-            let (place, accepted) = tokio::select! {
-                admitted = admitted => admitted,
+            let (permit, accepted) = tokio::select! {
+                accepted = accept => accepted,
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             };
-            match (place, accepted) {
-                (Ok(place), Ok(stream)) => self.admit(stream, place),
-                // An accept fails when the process is out of file descriptors; asking again at once
-                // would spin.
+            match (permit, accepted) {
+                (Ok(permit), Ok(stream)) => self.serve(stream, permit),
+                // An accept fails if the process has no file descriptors left (EMFILE, accept(2)). The connection
+                // then stays pending, so an accept without a pause would spin.
                 (_, Err(error)) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "a connection could not be accepted; retrying");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
                 (Err(_), Ok(_)) => return,
@@ -109,7 +109,8 @@ impl ConnectionServer {
         }
     }
 
-    fn admit<S>(&self, stream: S, place: OwnedSemaphorePermit)
+    /// Serves a connection on a task of its own.
+    fn serve<S>(&self, stream: S, permit: OwnedSemaphorePermit)
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -131,14 +132,14 @@ impl ConnectionServer {
         let watched = self.graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = watched.await {
-                tracing::debug!(%error, "a connection broke off");
+                tracing::debug!(%error, "a connection was closed with an error");
             }
-            drop(place);
+            drop(permit);
         });
     }
 
-    /// Lets requests under way end, within a time; connections end after the answer that they wait
-    /// for. False if the time did not do. There must be no other door left.
+    /// Closes each connection after the response to its current request. Returns false if some have not ended within
+    /// `patience`. No clone may exist any more.
     pub(super) async fn close(self, patience: Duration) -> bool {
         let Some(graceful) = Arc::into_inner(self.graceful) else {
             return false;

@@ -1,5 +1,7 @@
-//! The orderly end of a server, within a time: each step has its share of it, and what has not ended
-//! by then is left behind, since the process ends in any case. What was acknowledged is in the file.
+//! The shutdown of a server within a deadline.
+//!
+//! Each step has a share of the time. A part that has not ended by then is abandoned, since the process exits next.
+//! Acknowledged requests are in the file already.
 
 use std::time::Duration;
 
@@ -10,63 +12,73 @@ use tokio::time::{Instant, timeout_at};
 use super::connections::ConnectionServer;
 use crate::service::{Service, blocking};
 
-/// The end of a server.
+/// The result of a shutdown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// All work was brought to an end, and the file was closed with a checkpoint in it.
+    /// All parts have ended, and the file was closed with a checkpoint.
     InOrder,
-    /// The writer gave the file up, or could not close it. The log says why.
+    /// The writer gave the file up or could not close it. The reason is in the log.
     GaveUp,
-    /// The time was over before all had ended. Nothing acknowledged is lost.
+    /// The deadline passed before all parts had ended. No acknowledged request is lost.
     Late {
-        /// The parts left behind.
+        /// The abandoned parts.
         left: Vec<&'static str>,
     },
 }
 
-/// An end that has begun.
+/// A shutdown in progress.
 pub(super) struct Shutdown {
-    begun: Instant,
+    started: Instant,
     patience: Duration,
 }
 
 impl Shutdown {
-    /// Begins to end, within a time.
+    /// Starts a shutdown with a deadline.
     pub(super) fn begin(patience: Duration) -> Self {
         Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             patience,
         }
     }
 
-    /// The moment at which so many eighths of the time are over.
+    /// The time at which a number of eighths of the deadline has passed.
     fn eighths(&self, eighths: u32) -> Instant {
-        self.begun + self.patience * eighths / 8
+        self.started + self.patience * eighths / 8
     }
 
-    /// Lets nobody in any more, and requests under way end, within half of the time. Clients that do
-    /// not read or do not finish what they send are cut off then; they have no answer.
-    pub(super) async fn listeners(&self, mut listeners: JoinSet<()>, door: ConnectionServer) {
+    /// Stops accepting connections and waits for requests in flight, for half of the time. Then aborts the requests of
+    /// clients that do not finish sending or reading; these get no response.
+    pub(super) async fn close_listeners(
+        &self,
+        mut listeners: JoinSet<()>,
+        connections: ConnectionServer,
+    ) {
         let until = self.eighths(4);
         let joined = async { while listeners.join_next().await.is_some() {} };
         if timeout_at(until, joined).await.is_err() {
             listeners.abort_all();
             while listeners.join_next().await.is_some() {}
         }
-        let left = until.saturating_duration_since(Instant::now());
-        if !door.close(left).await {
-            tracing::warn!("some requests did not end in time and were cut off");
+        let remaining = until.saturating_duration_since(Instant::now());
+        if !connections.close(remaining).await {
+            tracing::warn!("some requests did not end in time and were aborted");
         }
     }
 
-    /// Ends what goes on beside requests, then calls, then the writer.
-    pub(super) async fn close(self, mut background: JoinSet<()>, service: Service) -> Ended {
+    /// Ends the background tasks, then calls of plugins, then the writer.
+    pub(super) async fn close_service(
+        self,
+        mut background: JoinSet<()>,
+        service: Service,
+    ) -> Ended {
         let mut left = Vec::new();
-        // What was delivered is noted before the file is closed.
+        // Webhooks record their deliveries, so they must end before the file is closed.
         let ended = async {
             while let Some(ended) = background.join_next().await {
                 if ended.is_err() {
-                    tracing::error!("webhooks, seeds or schedules broke off");
+                    tracing::error!(
+                        "internal error: the task of webhooks, seeds or schedules has panicked"
+                    );
                 }
             }
         };
@@ -83,7 +95,7 @@ impl Shutdown {
         let storage = service.storage();
         let mut closed = self.close_file(storage).await;
         if closed {
-            // The writer has ended: this only gives the file back.
+            // The writer has ended; this releases the lock of the file.
             let storage = storage.clone();
             closed = blocking(move || storage.close()).await.unwrap_or(false);
         } else {
@@ -101,8 +113,8 @@ impl Shutdown {
         ended
     }
 
-    /// Has the writer serve what waits and end; if that takes long, without a last checkpoint. False
-    /// if the time did not do.
+    /// Lets the writer commit queued submissions and end. After a share of the time it skips the last checkpoint.
+    /// Returns false if it has not ended within the deadline.
     async fn close_file(&self, storage: &Storage) -> bool {
         let mut writer = storage.writer();
         storage.begin_close();

@@ -1,5 +1,4 @@
-//! Unix sockets: bound where nothing else is, and open to those that they are meant for from the first
-//! moment on.
+//! Unix sockets with permissions that hold from the first connection on.
 
 use std::fmt;
 use std::io;
@@ -9,35 +8,33 @@ use std::str::FromStr;
 
 use tokio::net::{UnixListener, UnixSocket};
 
-use super::StartError;
-
-/// Connections that wait to be accepted, by the operating system's leave.
+/// The most connections that wait to be accepted. Linux lowers it to `net.core.somaxconn` (`listen(2)`).
 const BACKLOG: u32 = 1_024;
 
-/// Who may connect to a socket.
+/// The permissions of a Unix socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SocketAccess {
-    /// The permissions of its file.
+    /// The mode of its file.
     pub mode: SocketMode,
-    /// The group that its file belongs to; that of the process where it is not said.
+    /// The group of its file; none for the group of the process.
     pub group: Option<u32>,
 }
 
-/// The permissions of a socket's file: whoever may write to it may connect.
+/// The mode of the file of a Unix socket. Users with write permission can connect (`unix(7)`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SocketMode(u32);
 
 impl Default for SocketMode {
-    /// The user and the group.
+    /// Access for the user and the group.
     fn default() -> Self {
         Self(0o660)
     }
 }
 
-/// A text that is no mode.
+/// A malformed [`SocketMode`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "a mode is three octal digits, with a 0 before them or not, that let the server's user in: 0660"
+    "a mode is three octal digits, with or without a leading 0, and lets the owner read and write, such as 0660"
 )]
 pub struct SocketModeError;
 
@@ -52,7 +49,7 @@ impl FromStr for SocketMode {
         let is_octal =
             digits.len() == 3 && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         let mode = u32::from_str_radix(digits, 8).map_err(|_| SocketModeError)?;
-        // The next start asks whether anybody still listens here.
+        // The next start connects to the socket to find out whether it is in use, so the owner must have access.
         if is_octal && mode & 0o600 == 0o600 {
             Ok(Self(mode))
         } else {
@@ -67,42 +64,34 @@ impl fmt::Display for SocketMode {
     }
 }
 
-/// The access of the user that the server runs as, and of nobody else.
+/// Access only for the user of the server.
 pub(super) const OWNER_ONLY: SocketAccess = SocketAccess {
     mode: SocketMode(0o600),
     group: None,
 };
 
-/// A socket that is listened on. Its file goes with this value: without a listener it only confuses, and
-/// the next start would remove it too.
+/// A listening Unix socket. Its file is removed when this value is dropped.
 pub(super) struct Socket {
     pub(super) listener: Option<UnixListener>,
     pub(super) path: PathBuf,
 }
 
 impl Socket {
-    /// Listens on a socket.
-    pub(super) fn bind(path: PathBuf, access: SocketAccess) -> Result<Self, StartError> {
-        let bound = remove_stale(&path).and_then(|()| {
-            let socket = UnixSocket::new_stream()?;
-            socket.bind(&path)?;
-            // Until it listens nobody can connect, whatever the permissions are that it was made with.
-            if let Some(group) = access.group {
-                chown(&path, None, Some(group))?;
-            }
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(access.mode.0))?;
-            socket.listen(BACKLOG)
-        });
-        match bound {
-            Ok(listener) => Ok(Self {
-                listener: Some(listener),
-                path,
-            }),
-            Err(source) => Err(StartError::Listen {
-                address: path.display().to_string(),
-                source,
-            }),
+    /// Listens on a path.
+    pub(super) fn bind(path: PathBuf, access: SocketAccess) -> io::Result<Self> {
+        remove_stale(&path)?;
+        let socket = UnixSocket::new_stream()?;
+        socket.bind(&path)?;
+        // The permissions are set between bind(2) and listen(2): a connection is refused before the socket listens, so
+        // none is accepted with the default permissions.
+        if let Some(group) = access.group {
+            chown(&path, None, Some(group))?;
         }
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(access.mode.0))?;
+        Ok(Self {
+            listener: Some(socket.listen(BACKLOG)?),
+            path,
+        })
     }
 }
 
@@ -112,7 +101,7 @@ impl Drop for Socket {
     }
 }
 
-/// A process that was killed leaves its socket file behind; nobody answers on it.
+/// Removes the socket file of a killed process. Fails if a process listens on it, or if the file is no socket.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {
@@ -127,17 +116,17 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The number of a group: itself, or the one that `/etc/group` has for a name.
+/// Parses the number of a group, or finds it by its name in the text of `/etc/group`.
 pub(crate) fn group_id(group: &str, groups: &str) -> Result<u32, String> {
     if let Ok(id) = group.parse() {
         return Ok(id);
     }
-    let named = groups.lines().find_map(|line| {
+    let id = groups.lines().find_map(|line| {
         let mut parts = line.split(':');
-        let is_it = parts.next() == Some(group);
-        is_it.then(|| parts.nth(1)?.parse().ok()).flatten()
+        let is_match = parts.next() == Some(group);
+        is_match.then(|| parts.nth(1)?.parse().ok()).flatten()
     });
-    named.ok_or_else(|| format!("/etc/group has no group `{group}`; give its number"))
+    id.ok_or_else(|| format!("/etc/group has no group `{group}`; pass its number"))
 }
 
 #[cfg(test)]
@@ -198,9 +187,9 @@ mod tests {
             assert_eq!(found.permissions().mode() & 0o7777, mode);
             assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
             let again = Socket::bind(path.clone(), access);
-            assert!(again.is_err(), "somebody listens there");
+            assert!(again.is_err(), "the socket is in use");
             drop(socket);
-            assert!(!path.exists(), "its file goes with it");
+            assert!(!path.exists(), "its file is removed");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! A call's tries: until it commits, or comes to nothing.
+//! The attempts of a call, until it commits or is given up.
 //!
-//! All of them have the same time and the same draws. The first runs freely, each further one alone in its
-//! plugin's lane, and the later ones while no other call of the plugin runs at all: then only others than the
-//! plugin's own calls can overtake it. However it ends, what was drawn in any of them is on record then; and nothing that
-//! could tell of it has left the process before.
+//! All attempts have the same time and the same draws. The first attempt runs at any time. Later ones run one at a time in
+//! the lane of their plugin, and the last ones while no other call of the plugin runs, so that only requests to other
+//! plugins and plain acts can overtake them. When a call ends, all its draws are on record. No data that depends on them
+//! leaves the process before that.
 
 use bursar_host::{CallAttempt, CallFailure, FailedCall, LogLine};
 use bursar_ledger::{
@@ -12,150 +12,155 @@ use bursar_ledger::{
 use bursar_storage::{Receiver, Reply, StoredAnswer, SubmitError};
 use tokio::time::{Instant, timeout_at};
 
-use super::switch_off::{Run, verdict_of, verdict_of_failure};
+use super::switch_off::{RunStats, verdict_of, verdict_of_failure};
 use super::{RequestContext, Service, submission};
 use crate::service::error::ServiceError;
 
-/// How often a call runs before it is given up as a conflict: once freely, then in its lane.
-const TRIES_MAX: usize = 8;
+/// The most attempts of a call before it fails with a conflict.
+const ATTEMPTS_MAX: usize = 8;
 
-/// The first try for which no other call of the plugin runs. Those before it cost the others nothing; but
-/// where all calls of a plugin change the same thing, as bids do, each may be overtaken every time.
+/// The index of the first attempt during which no other call of the plugin runs. Attempts before it do not delay other
+/// calls; but if all calls of a plugin change the same data, as bids do, each of these may be overtaken.
 const ALONE_FROM: usize = 3;
 
-/// What one try of a call came to.
+/// The result of one attempt of a call.
 enum AttemptOutcome {
-    /// Its key had an answer before.
-    Known(StoredAnswer),
-    /// It could not be brought to an end.
-    Unfinished(Box<FailedCall>, Run),
-    /// It has ended, and the writer has it.
-    Sent(SentCall),
+    /// The key of the call has a stored answer.
+    Replayed(StoredAnswer),
+    /// The run did not complete.
+    Failed(Box<FailedCall>, RunStats),
+    /// The run has completed, and its result was submitted to the writer.
+    Submitted(SubmittedCall),
 }
 
-/// A call that was sent to the writer.
-struct SentCall {
-    /// Where its draws come from, if it has drawn in this try or an earlier one.
+/// A call whose result was submitted to the writer.
+struct SubmittedCall {
+    /// The origin of its draws, if it has drawn in this attempt or an earlier one.
     origin: Option<DrawOrigin>,
     ending: CallEnding,
-    /// What the plugin wrote for the operator. It may tell what was drawn.
+    /// The log lines of the plugin. They may reveal draws, so they are written only after the commit.
     log: Vec<LogLine>,
-    run: Run,
+    run: RunStats,
     reply: Result<Receiver, SubmitError>,
 }
 
 impl Service {
-    /// Runs a call until it commits, as long as it is wanted. It waits `until` then to be begun, and before
-    /// its first draw to be begun again.
-    pub(super) async fn try_until_it_commits(
+    /// Runs a call until it commits, while `is_valid` holds for the books. An attempt may wait to start until `until`,
+    /// unless the call has drawn: a call with draws is completed if possible.
+    pub(super) async fn run_until_committed(
         &self,
         context: &RequestContext,
         call: CallRequest,
         until: Instant,
-        wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
+        is_valid: &(dyn Fn(&Books) -> bool + Send + Sync),
     ) -> Result<Reply, ServiceError> {
         let mut drawn = None;
-        let tried = self.tries(context, &call, until, wanted, &mut drawn).await;
-        match (&tried, drawn) {
+        let result = self
+            .run_attempts(context, &call, until, is_valid, &mut drawn)
+            .await;
+        match (&result, drawn) {
             (Ok(Reply::Answered(_)), _) => self.parts.nonces.forget(&context.economy, &call),
             (Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy) | Err(_), None) => {}
             (Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy), Some(origin)) => {
                 let ending = CallEnding::Broken {
-                    failure: "it was not wanted any more".into(),
+                    failure: "the call was no longer due".into(),
                     by_plugin: false,
                 };
-                self.keep_draws(context, call, origin, ending).await;
+                self.record_draws(context, call, origin, ending).await;
             }
-            (Err(problem), Some(origin)) => {
-                self.keep_draws(context, call, origin, broken_by(problem))
+            (Err(error), Some(origin)) => {
+                self.record_draws(context, call, origin, aborted_by(error))
                     .await;
             }
         }
-        tried
+        result
     }
 
-    async fn tries(
+    /// Makes attempts until one commits. Sets `drawn` to the origin of draws that are not on record.
+    async fn run_attempts(
         &self,
         context: &RequestContext,
         call: &CallRequest,
         until: Instant,
-        wanted: &(dyn Fn(&Books) -> bool + Send + Sync),
+        is_valid: &(dyn Fn(&Books) -> bool + Send + Sync),
         drawn: &mut Option<DrawOrigin>,
     ) -> Result<Reply, ServiceError> {
-        let (economy, conflicts) = (&context.economy, &self.parts.conflicts);
+        let economy = &context.economy;
         let calls = &self.parts.calls;
         let name = (economy.clone(), call.plugin.clone());
         let mut _lane = None;
-        for attempt in 0..TRIES_MAX {
+        for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
-                conflicts.count_again(economy, &call.plugin);
+                self.parts.conflicts.count_again(economy, &call.plugin);
             }
-            // One that has drawn is brought to an end, if it can be.
+            // A call that has drawn is completed if possible, so it waits without a limit.
             let until = drawn.is_none().then_some(until);
             if attempt == 1 {
                 let entering = calls.lanes.enter(name.clone());
-                _lane = Some(no_later(until, entering).await?);
+                _lane = Some(wait_until(until, entering).await?);
             }
-            // Held until the writer has answered: one that is alone must find nothing changed.
-            let _passed = if attempt < ALONE_FROM {
-                no_later(until, calls.gates.pass(&name)).await?
+            // The gate is held until the writer has replied. Otherwise another call of the plugin could commit between
+            // the run and the commit of a call that runs alone.
+            let _gate = if attempt < ALONE_FROM {
+                wait_until(until, calls.gates.enter(&name)).await?
             } else {
-                no_later(until, calls.gates.pass_alone(&name)).await?
+                wait_until(until, calls.gates.enter_alone(&name)).await?
             };
-            let tried = self.try_once(context, call, attempt, until, drawn.clone());
-            let sent = match tried.await? {
-                AttemptOutcome::Known(stored) => {
+            let outcome = self.run_attempt(context, call, attempt, until, drawn.clone());
+            let submitted = match outcome.await? {
+                AttemptOutcome::Replayed(stored) => {
                     let answer = stored.answer_to(&context.request);
                     let answer = answer.map_err(|field| ServiceError::KeyReused { field })?;
                     return Ok(Reply::Answered(answer));
                 }
-                AttemptOutcome::Unfinished(unfinished, run) => {
+                AttemptOutcome::Failed(failed, run) => {
                     tracing::warn!(
                         %economy, plugin = %call.plugin, call = %call.id,
-                        failure = %unfinished.failure, "a call could not be brought to an end"
+                        failure = %failed.failure, "a call did not complete; nothing has moved"
                     );
-                    // What was drawn in an earlier try is drawn, whatever this one came to.
-                    *drawn = unfinished.origin.or_else(|| drawn.take());
-                    let verdict = verdict_of_failure(unfinished.failure);
+                    // Draws of an earlier attempt remain drawn.
+                    *drawn = failed.origin.or_else(|| drawn.take());
+                    let verdict = verdict_of_failure(failed.failure);
                     self.count_end(economy, call, verdict, run).await;
-                    return Err(ServiceError::CallFailed(unfinished.failure));
+                    return Err(ServiceError::CallFailed(failed.failure));
                 }
-                AttemptOutcome::Sent(sent) => sent,
+                AttemptOutcome::Submitted(submitted) => submitted,
             };
-            *drawn = sent.origin;
-            match self.receive(sent.reply).await? {
+            *drawn = submitted.origin;
+            match self.receive(submitted.reply).await? {
                 Reply::Stale => {
                     tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
                 }
-                answered @ Reply::Answered(_) => {
-                    tell(economy, call, &sent.ending, &sent.log);
-                    let verdict = verdict_of(&sent.ending);
-                    self.count_end(economy, call, verdict, sent.run).await;
-                    return Ok(answered);
+                reply @ Reply::Answered(_) => {
+                    write_log(economy, call, &submitted.ending, &submitted.log);
+                    let verdict = verdict_of(&submitted.ending);
+                    self.count_end(economy, call, verdict, submitted.run).await;
+                    return Ok(reply);
                 }
                 reply @ (Reply::KeyReused | Reply::NoEconomy) => return Ok(reply),
             }
             let state = self.state();
             let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
-            if !wanted(books) {
+            if !is_valid(books) {
                 return Ok(Reply::Stale);
             }
-            // Its seed is public by now, or the member has put something else in, twice: it can never
-            // commit, and nobody was told of it.
+            // These draws can never commit, because their seed has become public, or the member has changed the client seed
+            // twice. No data that depends on them has left the process, so the next attempt draws from another nonce.
             if let Some(lost) = drawn.take_if(|origin| !books.may_draw(call, origin)) {
                 self.burn(economy, call, &lost).await;
             }
         }
         tracing::warn!(
-            %economy, plugin = %call.plugin, call = %call.id, "gave up after conflicts"
+            %economy, plugin = %call.plugin, call = %call.id,
+            "a call was given up after {ATTEMPTS_MAX} conflicts; nothing has moved"
         );
-        conflicts.count_given_up(economy, &call.plugin);
+        self.parts.conflicts.count_given_up(economy, &call.plugin);
         Err(ServiceError::Conflict)
     }
 
-    /// One try of a call. The key is looked up before the first; what the plugin comes to goes to the
-    /// writer from the worker itself, without waiting for anybody.
-    async fn try_once(
+    /// Runs one attempt on a worker, which submits the result to the writer itself. The first attempt looks up the key
+    /// before it runs the plugin.
+    async fn run_attempt(
         &self,
         context: &RequestContext,
         call: &CallRequest,
@@ -163,52 +168,57 @@ impl Service {
         until: Option<Instant>,
         drawn: Option<DrawOrigin>,
     ) -> Result<AttemptOutcome, ServiceError> {
-        let (of, context, request) = (context.economy.clone(), context.clone(), call.clone());
+        let queue_economy = context.economy.clone();
+        let context = context.clone();
+        let request = call.clone();
         let work = move |service: &Self| {
             let economy = context.economy.clone();
             if let Some(key) = context.key.as_ref().filter(|_| attempt == 0)
                 && let Some(stored) = service.look_up(&economy, key)?
             {
-                return Ok(AttemptOutcome::Known(stored));
+                return Ok(AttemptOutcome::Replayed(stored));
             }
             let state = service.state();
             let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
             let version = books
                 .plugin(&request.plugin)
                 .map_or(0, |found| found.version);
-            let (first, nonces) = (drawn.clone(), service.clone());
+            let earlier = drawn.clone();
+            let nonces = service.clone();
             let draw_from = move |books: &Books, request: &CallRequest| {
-                first.unwrap_or_else(|| nonces.parts.nonces.origin(&economy, books, request))
+                earlier.unwrap_or_else(|| nonces.parts.nonces.origin(&economy, books, request))
             };
             let CallAttempt {
                 mut result,
                 log,
                 cpu,
             } = match service.run_here(books, request, draw_from)? {
-                Ok(attempted) => attempted,
-                Err(unfinished) => {
-                    let cpu = unfinished.cpu;
-                    return Ok(AttemptOutcome::Unfinished(unfinished, Run { version, cpu }));
+                Ok(attempt) => attempt,
+                Err(failed) => {
+                    let cpu = failed.cpu;
+                    return Ok(AttemptOutcome::Failed(failed, RunStats { version, cpu }));
                 }
             };
             result.origin = result.origin.or(drawn);
-            let (origin, ending) = (result.origin.clone(), result.ending.clone());
+            let origin = result.origin.clone();
+            let ending = result.ending.clone();
             let act = Act::Call(Box::new(result));
             let reply = service.parts.storage.submit(submission(context, act, None));
-            Ok(AttemptOutcome::Sent(SentCall {
+            Ok(AttemptOutcome::Submitted(SubmittedCall {
                 origin,
                 ending,
                 log,
-                run: Run { version, cpu },
+                run: RunStats { version, cpu },
                 reply,
             }))
         };
-        self.on_worker(&of, &call.plugin, until, work).await
+        self.on_worker(&queue_economy, &call.plugin, until, work)
+            .await
     }
 
-    /// Puts on record that a call has drawn which came to nothing. It has no answer that is kept: another
-    /// try with its key draws the same.
-    async fn keep_draws(
+    /// Records the draws of a call that did not commit. The record has no idempotency key, so a request with the key of
+    /// the call runs it again, with the same draws.
+    async fn record_draws(
         &self,
         context: &RequestContext,
         call: CallRequest,
@@ -234,40 +244,47 @@ impl Service {
             Ok(Reply::Stale | Reply::KeyReused | Reply::NoEconomy) => {
                 self.burn(economy, &call, &origin).await;
             }
-            // It stays remembered, and the next start burns the nonce.
-            Err(problem) => tracing::error!(%economy, %problem, "draws are not on record"),
+            // The nonce stays assigned, and the next start burns it.
+            Err(error) => tracing::error!(
+                %economy, %error,
+                "the draws of a call could not be recorded; their nonce is burned at the next start"
+            ),
         }
     }
 
-    /// Gives up what was drawn and can never be committed.
+    /// Burns the nonce of draws that can never be committed.
     async fn burn(&self, economy: &EconomyId, call: &CallRequest, origin: &DrawOrigin) {
         self.parts.nonces.forget(economy, call);
         let nonces = vec![origin.nonce];
-        let context = self.seeds_asking(economy, "BURN");
-        if let Err(problem) = self.act(context, Act::BurnNonces { nonces }).await {
-            tracing::warn!(%economy, %problem, "a nonce is burned at the next start");
+        let context = self.seed_context(economy, "BURN");
+        if let Err(error) = self.act(context, Act::BurnNonces { nonces }).await {
+            tracing::warn!(
+                %economy, %error,
+                "a nonce could not be burned; it is burned at the next start"
+            );
         }
     }
 }
 
-/// The latest moment of the wait.
-async fn no_later<T>(
+/// Waits for a future until a time, if there is one. Fails with [`ServiceError::Busy`] after that time.
+async fn wait_until<T>(
     until: Option<Instant>,
     waiting: impl Future<Output = T>,
 ) -> Result<T, ServiceError> {
     match until {
         Some(until) => {
-            let waited = timeout_at(until, waiting).await;
-            waited.map_err(|_| ServiceError::Busy)
+            let result = timeout_at(until, waiting).await;
+            result.map_err(|_| ServiceError::Busy)
         }
         None => Ok(waiting.await),
     }
 }
 
-/// How a call has ended that has drawn and has no answer. A plugin can think until its deadline, or read
-/// what somebody else keeps changing, only when it has lost: so either counts like a fault.
-fn broken_by(problem: &ServiceError) -> CallEnding {
-    let (failure, by_plugin) = match problem {
+/// The ending of a call that has drawn and failed. After an unfavourable draw, a malicious plugin could run until its
+/// deadline, or read data that an accomplice keeps changing, to avoid the commit. Both therefore count as faults of the
+/// plugin.
+fn aborted_by(error: &ServiceError) -> CallEnding {
+    let (failure, by_plugin) = match error {
         ServiceError::CallFailed(failure) => {
             let by_plugin = match failure {
                 CallFailure::Deadline | CallFailure::StackOverflow => true,
@@ -275,15 +292,16 @@ fn broken_by(problem: &ServiceError) -> CallEnding {
             };
             (failure.to_string(), by_plugin)
         }
-        ServiceError::Conflict => (problem.to_string(), true),
-        problem => (problem.to_string(), false),
+        ServiceError::Conflict => (error.to_string(), true),
+        error => (error.to_string(), false),
     };
     CallEnding::Broken { failure, by_plugin }
 }
 
-/// What a plugin has to say to the operator: once it is on record.
-fn tell(economy: &EconomyId, call: &CallRequest, ending: &CallEnding, log: &[LogLine]) {
-    let (plugin, id) = (&call.plugin, call.id);
+/// Logs the lines and the fault of a committed call.
+fn write_log(economy: &EconomyId, call: &CallRequest, ending: &CallEnding, log: &[LogLine]) {
+    let plugin = &call.plugin;
+    let id = call.id;
     for LogLine { level, message } in log {
         tracing::info!(%economy, %plugin, call = %id, ?level, line = %message, "plugin");
     }

@@ -1,4 +1,5 @@
-//! Places for calls, bounded in number and in bytes: in all, for each economy and for each plugin in it.
+//! Limits on concurrent calls: in total, for each economy and for each plugin. A call with a long request takes several
+//! places.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,78 +8,80 @@ use bursar_ledger::{EconomyId, PluginName};
 
 use super::calls::CallBounds;
 
-/// Bytes of a request for which a call takes one place. JSON that is read takes some twenty times as much
-/// at worst, so that all places of a server stand for less than 100 MiB.
+/// Bytes of a request for each place that its call takes. Parsed JSON takes at most about twenty times the memory of its
+/// text, so that all places of a server stand for less than 100 MiB.
 const BYTES_PER_PLACE: usize = 1_024;
 
-/// Places that calls take and leave.
+/// Admits calls within their limits.
 pub(super) struct CallLimiter {
-    bounds: Bounds,
-    taken: Arc<Mutex<Taken>>,
+    bounds: PlaceBounds,
+    in_use: Arc<Mutex<PlacesInUse>>,
 }
 
+/// The numbers of places.
 #[derive(Clone, Copy)]
-struct Bounds {
+struct PlaceBounds {
     all: usize,
     per_economy: usize,
     per_plugin: usize,
 }
 
-/// The places taken. A name is here as long as it has something.
+/// The places in use. An economy or plugin without one has no entry.
 #[derive(Default)]
-struct Taken {
+struct PlacesInUse {
     all: usize,
-    economies: HashMap<EconomyId, TakenByEconomy>,
+    economies: HashMap<EconomyId, EconomyPlaces>,
 }
 
+/// The places in use of one economy.
 #[derive(Default)]
-struct TakenByEconomy {
+struct EconomyPlaces {
     all: usize,
     plugins: HashMap<PluginName, usize>,
 }
 
-/// Places that a call has. They are free again when this is dropped.
-pub(super) struct Place {
+/// The places of a call. They are released when this is dropped.
+pub(super) struct CallPermit {
     economy: EconomyId,
     plugin: PluginName,
     count: usize,
-    taken: Arc<Mutex<Taken>>,
+    in_use: Arc<Mutex<PlacesInUse>>,
 }
 
 impl CallLimiter {
     pub(super) fn new(bounds: &CallBounds) -> Self {
         Self {
-            bounds: Bounds {
+            bounds: PlaceBounds {
                 all: bounds.calls,
                 per_economy: bounds.calls_per_economy,
                 per_plugin: bounds.calls_per_plugin,
             },
-            taken: Arc::default(),
+            in_use: Arc::default(),
         }
     }
 
-    /// Places for a call whose request has so many bytes, if they are free.
-    pub(super) fn take(
+    /// Takes the places of a call with a request of `bytes` bytes. Returns none if they are not free.
+    pub(super) fn try_acquire(
         &self,
         economy: &EconomyId,
         plugin: &PluginName,
         bytes: usize,
-    ) -> Option<Place> {
+    ) -> Option<CallPermit> {
         let count = bytes.div_ceil(BYTES_PER_PLACE).max(1);
-        open(&self.taken).take(&self.bounds, economy, plugin, count)?;
-        Some(Place {
+        lock(&self.in_use).take(&self.bounds, economy, plugin, count)?;
+        Some(CallPermit {
             economy: economy.clone(),
             plugin: plugin.clone(),
             count,
-            taken: Arc::clone(&self.taken),
+            in_use: Arc::clone(&self.in_use),
         })
     }
 }
 
-impl Taken {
+impl PlacesInUse {
     fn take(
         &mut self,
-        bounds: &Bounds,
+        bounds: &PlaceBounds,
         economy: &EconomyId,
         plugin: &PluginName,
         count: usize,
@@ -89,9 +92,10 @@ impl Taken {
         let by_economy = of_economy.map_or(0, |economy| economy.all) + count;
         let by_plugin = of_plugin.copied().unwrap_or(0) + count;
         let left = bounds.all.checked_sub(all)?;
-        // One that has the server for itself has half of it; two have a third each; and so on. A bound that
-        // is as fixed would be either low or, with enough economies, none (Choudhury and Hahne, "Dynamic
-        // Queue Length Thresholds", 1998).
+        // An economy has at most as many places as it leaves free: alone it can take half of all, two can take a third
+        // each, and so on. A fixed limit would be too low for one economy, or no limit for many of them (Choudhury and
+        // Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking,
+        // 1998).
         let fits = by_economy <= bounds.per_economy.min(left) && by_plugin <= bounds.per_plugin;
         if !fits {
             return None;
@@ -103,7 +107,7 @@ impl Taken {
         Some(())
     }
 
-    fn leave(&mut self, economy: &EconomyId, plugin: &PluginName, count: usize) {
+    fn release(&mut self, economy: &EconomyId, plugin: &PluginName, count: usize) {
         self.all -= count;
         if let Some(of_economy) = self.economies.get_mut(economy) {
             of_economy.all -= count;
@@ -120,22 +124,22 @@ impl Taken {
     }
 }
 
-impl Drop for Place {
+impl Drop for CallPermit {
     fn drop(&mut self) {
-        open(&self.taken).leave(&self.economy, &self.plugin, self.count);
+        lock(&self.in_use).release(&self.economy, &self.plugin, self.count);
     }
 }
 
-fn open(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
-    // What is kept here is whole at any time.
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(in_use: &Mutex<PlacesInUse>) -> MutexGuard<'_, PlacesInUse> {
+    // A panic cannot leave the counts half changed, so a poisoned lock is still valid.
+    in_use.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn places(all: usize, per_economy: usize, per_plugin: usize) -> CallLimiter {
+    fn limiter(all: usize, per_economy: usize, per_plugin: usize) -> CallLimiter {
         let bounds = CallBounds {
             calls: all,
             calls_per_economy: per_economy,
@@ -145,57 +149,74 @@ mod tests {
         CallLimiter::new(&bounds)
     }
 
-    fn take(places: &CallLimiter, economy: &str, plugin: &str, bytes: usize) -> Option<Place> {
-        let (economy, plugin) = (economy.parse(), plugin.parse());
-        places.take(&economy.expect("a name"), &plugin.expect("a name"), bytes)
+    fn acquire(
+        limiter: &CallLimiter,
+        economy: &str,
+        plugin: &str,
+        bytes: usize,
+    ) -> Option<CallPermit> {
+        let economy = economy.parse().expect("a name");
+        let plugin = plugin.parse().expect("a name");
+        limiter.try_acquire(&economy, &plugin, bytes)
     }
 
-    /// Takes places of one byte until there is no more.
-    fn fill(places: &CallLimiter, economy: &str, plugin: &str) -> Vec<Place> {
-        std::iter::from_fn(|| take(places, economy, plugin, 1)).collect()
+    /// Acquires permits for requests of one byte until none is free.
+    fn fill(limiter: &CallLimiter, economy: &str, plugin: &str) -> Vec<CallPermit> {
+        std::iter::from_fn(|| acquire(limiter, economy, plugin, 1)).collect()
     }
 
     #[test]
     fn each_bound_is_reached_and_no_further() {
-        let places = places(100, 10, 6);
-        let shop = fill(&places, "guild", "shop");
+        let limiter = limiter(100, 10, 6);
+        let shop = fill(&limiter, "guild", "shop");
         assert_eq!(shop.len(), 6);
-        let game = fill(&places, "guild", "game");
+        let game = fill(&limiter, "guild", "game");
         assert_eq!(game.len(), 4, "of the economy's 10");
-        let other = fill(&places, "other", "shop");
-        assert_eq!(other.len(), 6, "names are the economy's own");
+        let other = fill(&limiter, "other", "shop");
+        assert_eq!(
+            other.len(),
+            6,
+            "a plugin of another economy is another plugin"
+        );
         drop(shop);
-        assert_eq!(fill(&places, "guild", "shop").len(), 6);
+        assert_eq!(fill(&limiter, "guild", "shop").len(), 6);
         drop((game, other));
-        let taken = open(&places.taken);
-        assert!(taken.economies.is_empty() && taken.all == 0, "none is kept");
+        let in_use = lock(&limiter.in_use);
+        assert!(
+            in_use.economies.is_empty() && in_use.all == 0,
+            "no entry remains"
+        );
     }
 
     #[test]
     fn the_economies_that_take_all_they_can_leave_as_much_for_one_more() {
-        let places = places(120, 120, 120);
-        let alone = fill(&places, "a", "shop");
+        let limiter = limiter(120, 120, 120);
+        let alone = fill(&limiter, "a", "shop");
         assert_eq!(alone.len(), 60);
-        let second = fill(&places, "b", "shop");
+        let second = fill(&limiter, "b", "shop");
         assert_eq!(second.len(), 30, "half of what was left");
         drop(alone);
-        let more = fill(&places, "b", "shop");
-        assert_eq!(second.len() + more.len(), 60, "it has grown into the room");
-        let newcomers = ["c", "d", "e"].map(|name| take(&places, name, "shop", 1));
+        let more = fill(&limiter, "b", "shop");
+        assert_eq!(
+            second.len() + more.len(),
+            60,
+            "it can take places that were released"
+        );
+        let newcomers = ["c", "d", "e"].map(|name| acquire(&limiter, name, "shop", 1));
         assert!(newcomers.iter().all(Option::is_some));
     }
 
     #[test]
     fn a_long_request_takes_the_places_of_several() {
-        let places = places(100, 10, 10);
-        let whole = take(&places, "guild", "shop", 9 * BYTES_PER_PLACE);
+        let limiter = limiter(100, 10, 10);
+        let whole = acquire(&limiter, "guild", "shop", 9 * BYTES_PER_PLACE);
         assert!(whole.is_some());
-        let two = take(&places, "guild", "shop", BYTES_PER_PLACE + 1);
+        let two = acquire(&limiter, "guild", "shop", BYTES_PER_PLACE + 1);
         assert!(two.is_none(), "one is left");
-        let one = take(&places, "guild", "shop", BYTES_PER_PLACE);
+        let one = acquire(&limiter, "guild", "shop", BYTES_PER_PLACE);
         assert!(one.is_some());
-        assert!(take(&places, "guild", "shop", 0).is_none());
+        assert!(acquire(&limiter, "guild", "shop", 0).is_none());
         drop((whole, one));
-        assert!(take(&places, "guild", "shop", 10 * BYTES_PER_PLACE + 1).is_none());
+        assert!(acquire(&limiter, "guild", "shop", 10 * BYTES_PER_PLACE + 1).is_none());
     }
 }

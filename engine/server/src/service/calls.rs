@@ -1,13 +1,12 @@
-//! A call's way: from the request to a proposal, and from there to the writer.
+//! Calls of plugins, from the request to the commit.
 //!
-//! On a worker the key comes first, so that a replay never wakes a plugin. Then the plugin runs over the
-//! newest snapshot, and what it learned and asked goes from there to the writer, which commits it or says
-//! that something has changed since. Then it runs again, with the same time and the same draws, alone in
-//! its plugin's lane.
+//! A worker first looks up the idempotency key, so that a replay runs no plugin. Then the plugin runs on the newest
+//! snapshot, and the worker submits its reads and requests to the writer. The writer commits them, or reports that a read
+//! is stale. A stale call runs again, with the same time and the same draws, in the lane of its plugin (`attempts`).
 //!
-//! Calls are bounded in all, per economy and per plugin before anything of them is kept (`places`), and in the
-//! time for which they wait. Economies and the plugins in them take turns at the workers by the time that
-//! they use (`workers`): a plugin that thinks long holds up its own calls.
+//! The number of calls is limited in total, for each economy and for each plugin before a call takes memory
+//! (`call_limits`), and the time for which a call may wait is limited too. Economies, and the plugins in them, share the
+//! workers fairly by the worker time that they use (`workers`), so a plugin with long calls delays mostly its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,51 +22,52 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::call_limits::{CallLimiter, Place};
+use super::call_limits::{CallLimiter, CallPermit};
 use super::gates::Gates;
-use super::workers::{Busy, Workers};
+use super::workers::{QueueFull, Workers};
 use super::{PendingRequest, RequestContext, Service};
 use crate::keyed_locks::KeyedLocks;
 use crate::random;
 use crate::service::error::ServiceError;
 
-/// Threads on which plugins run, also on a machine with fewer cores: who has a single one is waited for.
+/// The fewest threads for plugins, even on a machine with fewer cores. With a single thread, one long call would delay
+/// all others.
 const WORKERS_MIN: usize = 2;
 
-/// Places for calls, of all economies together.
+/// The number of places for calls of all economies together.
 const CALLS_MAX: usize = 4_096;
 
-/// Places for calls of one economy.
+/// The most places for calls of one economy.
 const CALLS_PER_ECONOMY_MAX: usize = 1_536;
 
-/// Places for calls of one plugin in one economy: twice a crowd of 512.
+/// The most places for calls of one plugin in one economy: two calls for each of 512 members.
 const CALLS_PER_PLUGIN_MAX: usize = 1_024;
 
-/// The longest wait of a call to be begun. Most clients have given up by then.
+/// The longest wait of a call before it starts. Most clients have timed out by then.
 const CALL_WAIT: Duration = Duration::from_secs(30);
 
-/// The most calls at the same time, and their longest wait.
+/// The limits on concurrent calls and on their wait.
 ///
-/// A call takes one place for each KiB of its request, or part of one, from the moment that it is let in
-/// until it has ended. One that finds no place is turned away.
+/// A call takes one place for each started KiB of its request, until it has ended. A call without free places is
+/// rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CallBounds {
-    /// Threads on which plugins run.
+    /// The number of threads for plugins.
     pub workers: usize,
-    /// Places of all economies together.
+    /// The number of places of all economies together.
     pub calls: usize,
-    /// Places of one economy. It also never has more than it leaves free, so that however few economies
-    /// keep the server busy, there is room for one more.
+    /// The most places of one economy. It also never has more places than it leaves free, so that another economy always
+    /// finds some.
     pub calls_per_economy: usize,
-    /// Places of one plugin in one economy.
+    /// The most places of one plugin in one economy.
     pub calls_per_plugin: usize,
-    /// The longest wait of a call to be begun; then it is turned away.
+    /// The longest wait of a call before it starts. It is rejected then.
     pub wait: Duration,
 }
 
 impl CallBounds {
-    /// The bounds of a server. Plugins get all cores but one, so that the writer and the API always have
-    /// somewhere to run, but at least [`WORKERS_MIN`] threads and at most [`WORKERS_MAX`].
+    /// The limits of a server. Plugins have a thread for each core except one, which is left to the writer and the API;
+    /// at least [`WORKERS_MIN`] and at most [`WORKERS_MAX`].
     pub fn standard() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -80,20 +80,19 @@ impl CallBounds {
     }
 }
 
-/// The time that the end of the service gives to calls that run: longer than the deadline of one that has not
-/// drawn.
+/// The wait for running calls when the service stops. It is longer than the deadline of a call without draws.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What calls share.
+/// The state that all calls share.
 pub(super) struct Calls {
     workers: Workers,
-    places: CallLimiter,
+    limiter: CallLimiter,
     wait: Duration,
-    /// Calls under way, by key: the second of two waits for the answer of the first.
+    /// A lock for each key with a call in flight: a second request with the key waits for the answer to the first.
     in_flight: KeyedLocks<(EconomyId, IdempotencyKey)>,
-    /// Where calls go that have met a conflict: one at a time, in order of arrival.
+    /// The lanes of plugins: after a conflict, calls of a plugin run one at a time, in order of arrival.
     pub(super) lanes: KeyedLocks<(EconomyId, PluginName)>,
-    /// Through which the calls of a plugin pass when they run, so that one can be alone.
+    /// The gates of plugins, through which one call can run alone.
     pub(super) gates: Gates,
 }
 
@@ -101,8 +100,8 @@ impl Calls {
     pub(super) fn new(bounds: CallBounds) -> Result<Self, ServiceError> {
         Ok(Self {
             workers: Workers::start(bounds.workers, bounds.calls)
-                .map_err(|_| ServiceError::Bug("no threads for guests can be started"))?,
-            places: CallLimiter::new(&bounds),
+                .map_err(|_| ServiceError::Bug("threads for plugins cannot be started"))?,
+            limiter: CallLimiter::new(&bounds),
             wait: bounds.wait,
             in_flight: KeyedLocks::new(1),
             lanes: KeyedLocks::new(1),
@@ -110,38 +109,38 @@ impl Calls {
         })
     }
 
-    /// Drops what waits, and waits a while for what runs. False if something was still running then.
+    /// Drops waiting jobs and waits a limited time for running ones. Returns false if one still runs then.
     pub(super) fn stop(&self) -> bool {
         self.workers.stop(STOP_PATIENCE)
     }
 
-    /// Until when a call that arrives now may wait to be begun.
-    pub(super) fn patience(&self) -> Instant {
+    /// The time until which a call that arrives now may wait to start.
+    pub(super) fn start_deadline(&self) -> Instant {
         Instant::now() + self.wait
     }
 }
 
-/// A call that is asked for.
+/// A requested call.
 #[derive(Clone, Debug)]
 pub struct CallCommand {
-    /// Which plugin.
+    /// The name of the plugin.
     pub plugin: PluginName,
-    /// Which action.
+    /// The name of the action.
     pub action: String,
-    /// On whose behalf.
+    /// The account of the caller.
     pub caller: AccountId,
-    /// The action's arguments.
+    /// The arguments of the action.
     pub arguments: Value,
-    /// The caller's roles, as the bot says.
+    /// The caller's roles, as the bot states them.
     pub roles: Vec<String>,
-    /// The most that may leave the caller.
+    /// The most that the call may debit from the caller.
     pub spend_limit: Option<SpendLimit>,
-    /// The most that the key that asks may move.
+    /// The transfer cap of the API key.
     pub cap: Option<TransferCap>,
 }
 
 impl CallCommand {
-    /// The call as the host runs it: the same in every try.
+    /// Creates the request to the host, which all attempts share.
     pub(super) fn into_request(self, key: &str, now: Timestamp) -> CallRequest {
         CallRequest {
             id: random::call_id(),
@@ -160,58 +159,61 @@ impl CallCommand {
 }
 
 impl Service {
-    /// Runs an action of a plugin and commits what it asked for.
+    /// Runs an action of a plugin and commits its effects.
     ///
-    /// It goes on even if whoever asked does not wait: a connection that drops must not decide
-    /// whether a bet is kept.
+    /// The call runs on a task of its own and is completed even if the request is cancelled: a client must not be able to
+    /// undo a bet by closing its connection.
     pub async fn call(
         &self,
         context: RequestContext,
-        calling: CallCommand,
+        command: CallCommand,
     ) -> Result<Answer, ServiceError> {
         let Some(key) = context.key.clone() else {
-            return Err(ServiceError::Bug("a call has a key"));
+            return Err(ServiceError::Bug("a call has no idempotency key"));
         };
         let bytes = context.request.as_str().len();
-        let place = self.admit(&context.economy, &calling.plugin, bytes)?;
+        let permit = self.admit(&context.economy, &command.plugin, bytes)?;
         let service = self.clone();
         let call = tokio::spawn(async move {
-            let _place = place;
-            service.call_to_the_end(context, key, calling).await
+            let _permit = permit;
+            service.complete_call(context, key, command).await
         });
-        call.await
-            .unwrap_or_else(|_| Err(ServiceError::Bug("the call broke off; ask again")))
+        call.await.unwrap_or_else(|_| {
+            Err(ServiceError::Bug(
+                "the call panicked; repeat the request with the same key",
+            ))
+        })
     }
 
-    /// A place for a call whose request has so many bytes, before anything of it is kept.
+    /// Takes the places of a call with a request of `bytes` bytes. Fails with [`ServiceError::Busy`] if they are not free.
     pub(super) fn admit(
         &self,
         economy: &EconomyId,
         plugin: &PluginName,
         bytes: usize,
-    ) -> Result<Place, ServiceError> {
-        let place = self.parts.calls.places.take(economy, plugin, bytes);
-        place.ok_or(ServiceError::Busy)
+    ) -> Result<CallPermit, ServiceError> {
+        let permit = self.parts.calls.limiter.try_acquire(economy, plugin, bytes);
+        permit.ok_or(ServiceError::Busy)
     }
 
-    async fn call_to_the_end(
+    async fn complete_call(
         &self,
         context: RequestContext,
         key: IdempotencyKey,
-        calling: CallCommand,
+        command: CallCommand,
     ) -> Result<Answer, ServiceError> {
-        let until = self.parts.calls.patience();
+        let until = self.parts.calls.start_deadline();
         let flight = (context.economy.clone(), key.clone());
         let _in_flight = self.parts.calls.in_flight.enter(flight).await;
-        let call = calling.into_request(key.as_str(), self.now());
+        let call = command.into_request(key.as_str(), self.now());
         let reply = self
-            .try_until_it_commits(&context, call, until, &|_| true)
+            .run_until_committed(&context, call, until, &|_| true)
             .await?;
-        self.answered(PendingRequest::of(&context), reply).await
+        self.answer_of(PendingRequest::of(&context), reply).await
     }
 
-    /// Has something done on a worker, when it is the turn of a plugin and its economy. If that is not
-    /// `until` then, it is not done.
+    /// Runs work on a worker, in the queue of a plugin. Fails with [`ServiceError::Busy`] if it has not started at
+    /// `until`.
     pub(super) async fn on_worker<T: Send + 'static>(
         &self,
         economy: &EconomyId,
@@ -219,70 +221,73 @@ impl Service {
         until: Option<Instant>,
         work: impl FnOnce(&Self) -> Result<T, ServiceError> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let (respond, mut done) = oneshot::channel();
+        let (sender, mut receiver) = oneshot::channel();
         let service = self.clone();
         let job = move || {
-            let bug = Err(ServiceError::Bug(
-                "a bug was met in a call; nothing has moved",
+            // A panic must become an error here: if the sender were dropped, the call would look like one that was
+            // rejected because the service stops.
+            let panicked = Err(ServiceError::Bug(
+                "a call panicked in the server; nothing has moved",
             ));
-            let worked = catch_unwind(AssertUnwindSafe(|| work(&service)));
-            drop(respond.send(worked.unwrap_or(bug)));
+            let result = catch_unwind(AssertUnwindSafe(|| work(&service)));
+            drop(sender.send(result.unwrap_or(panicked)));
         };
         let workers = &self.parts.calls.workers;
-        let submitted = workers.submit(economy, plugin, Box::new(job));
-        let submitted = submitted.map_err(|Busy| ServiceError::Busy)?;
+        let ticket = workers.submit(economy, plugin, Box::new(job));
+        let ticket = ticket.map_err(|QueueFull| ServiceError::Busy)?;
         let in_time = match until {
-            Some(until) => timeout_at(until, &mut done).await.ok(),
+            Some(until) => timeout_at(until, &mut receiver).await.ok(),
             None => None,
         };
-        let done = match in_time {
-            Some(done) => done,
-            None if until.is_some() && workers.take_back(&submitted) => {
+        let result = match in_time {
+            Some(result) => result,
+            None if until.is_some() && workers.cancel(&ticket) => {
                 return Err(ServiceError::Busy);
             }
-            // It may wait, or it has begun: then it comes to an end.
-            None => done.await,
+            // There is no limit, or the work has started and completes.
+            None => receiver.await,
         };
-        // Without an answer the job was dropped: the service is ending.
-        done.unwrap_or(Err(ServiceError::Writer(SubmitError::Unavailable)))
+        // The sender is dropped without a result if the workers drop the job, because the service stops.
+        result.unwrap_or(Err(ServiceError::Writer(SubmitError::Unavailable)))
     }
 
-    /// Runs a call over these books, on this very thread. `draw_from` says where draws come from, if it
-    /// draws.
+    /// Runs a call on books, on the current thread. `draw_from` returns the origin of draws and is called at the first
+    /// draw.
     pub(super) fn run_here(
         &self,
         books: &Arc<Books>,
         request: CallRequest,
         draw_from: impl FnOnce(&Books, &CallRequest) -> DrawOrigin + Send + 'static,
-    ) -> Result<Ended, ServiceError> {
+    ) -> Result<RunResult, ServiceError> {
         let component = books
             .plugin(&request.plugin)
             .map(|plugin| plugin.installation.component)
             .ok_or_else(|| ServiceError::NoPlugin(request.plugin.clone()))?;
-        let plugin = self
-            .loaded(&component)
-            .map_err(|no_answer| match no_answer {
-                ServiceError::Compiling | ServiceError::CompilerBusy => no_answer,
-                no_answer => {
-                    tracing::error!(plugin = %request.plugin, problem = %no_answer, "does not load");
-                    ServiceError::NotLoaded
-                }
-            })?;
-        check_fits(&plugin, &request)?;
-        let over = Arc::clone(books);
-        let draw_from = move |request: &CallRequest| draw_from(&over, request);
+        let plugin = self.loaded(&component).map_err(|error| match error {
+            ServiceError::Compiling | ServiceError::CompilerBusy => error,
+            error => {
+                tracing::error!(
+                    plugin = %request.plugin, %component, %error,
+                    "the component of a plugin cannot be loaded, so its calls fail"
+                );
+                ServiceError::NotLoaded
+            }
+        })?;
+        check_request(&plugin, &request)?;
+        let snapshot = Arc::clone(books);
+        let draw_from = move |request: &CallRequest| draw_from(&snapshot, request);
         Ok(plugin.attempt(books, request, self.now(), draw_from))
     }
 }
 
-/// How a call has ended, unless it could not be brought to an end.
-pub(super) type Ended = Result<CallAttempt, Box<FailedCall>>;
+/// The result of a run, or its failure to complete.
+pub(super) type RunResult = Result<CallAttempt, Box<FailedCall>>;
 
-/// Whether the plugin has such an action, and takes such arguments.
-fn check_fits(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), ServiceError> {
+/// Checks that a plugin has the requested action and accepts the arguments.
+fn check_request(plugin: &LoadedPlugin, request: &CallRequest) -> Result<(), ServiceError> {
     let manifest = plugin.manifest();
     if request.due.is_some() {
-        // What is due is in the books because the manifest names it.
+        // Only schedules that the manifest names are in the books, and they have no arguments.
         return Ok(());
     }
     if manifest.action(&request.action).is_none() {

@@ -1,5 +1,5 @@
-//! Work whose size a plugin decides: a configuration held against its schema, manifests written out. It is
-//! done on no thread that serves requests, and a little of it at the same time.
+//! Work whose size depends on a plugin: checks of configurations, and the output of manifests. It runs on blocking
+//! threads, and only a few pieces at the same time.
 
 use std::sync::Arc;
 
@@ -12,31 +12,31 @@ use tokio::sync::Semaphore;
 use super::{Service, blocking};
 use crate::service::error::ServiceError;
 
-/// The places for such work. What finds none waits, as its request does.
-pub(super) struct Checks {
-    places: Arc<Semaphore>,
+/// Limits the work whose size depends on plugins. Further work waits.
+pub(super) struct PluginWork {
+    permits: Arc<Semaphore>,
 }
 
-impl Default for Checks {
+impl Default for PluginWork {
     fn default() -> Self {
         Self {
-            places: Arc::new(Semaphore::new(CONFIGURATION_CHECKS_MAX)),
+            permits: Arc::new(Semaphore::new(CONFIGURATION_CHECKS_MAX)),
         }
     }
 }
 
-impl Checks {
-    /// Waits for a place and does the work there. A place stays taken until the work has ended, even if
-    /// nobody waits for it any more.
+impl PluginWork {
+    /// Waits for a permit and runs the work. The work holds the permit until it has ended, even if its request was
+    /// cancelled.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        let place =
-            place.map_err(|_| ServiceError::Bug("the places for checks are never closed"))?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit
+            .map_err(|_| ServiceError::Bug("the semaphore of configuration checks is closed"))?;
         blocking(move || {
-            let _place = place;
+            let _permit = permit;
             work()
         })
         .await
@@ -44,7 +44,7 @@ impl Checks {
 }
 
 impl Service {
-    /// Holds a configuration against a plugin and against the economy; gives what the plugin needs with it.
+    /// Checks a configuration against the plugin and the economy. Returns the needs of the plugin with it.
     pub async fn check_configuration(
         &self,
         economy: &EconomyId,
@@ -52,26 +52,28 @@ impl Service {
         plugin: Arc<LoadedPlugin>,
         config: Value,
     ) -> Result<Vec<Need>, ServiceError> {
-        let (state, economy, name) = (self.state(), economy.clone(), name.clone());
-        let checked = self.beside(move || {
+        let state = self.state();
+        let economy = economy.clone();
+        let name = name.clone();
+        let report = self.beside(move || {
             let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
-            let checked = configuration::check(&plugin, books, &name, &config);
-            checked.map_err(ServiceError::CheckFailed)
+            let report = configuration::check(&plugin, books, &name, &config);
+            report.map_err(ServiceError::CheckFailed)
         });
-        let checked = checked.await??;
-        if checked.findings.is_empty() {
-            Ok(checked.needs)
+        let report = report.await??;
+        if report.findings.is_empty() {
+            Ok(report.needs)
         } else {
-            Err(ServiceError::ConfigurationRefused(checked.findings))
+            Err(ServiceError::ConfigurationRefused(report.findings))
         }
     }
 
-    /// Does work whose size plugins decide, beside the threads that serve requests.
+    /// Runs work whose size depends on a plugin. It runs on a blocking thread, within the limit of such work.
     pub async fn beside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        self.parts.checks.run(work).await
+        self.parts.plugin_work.run(work).await
     }
 }
 
@@ -86,14 +88,14 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_done_on_another_thread() {
-        let checks = Checks::default();
-        let worked_on = checks.run(|| thread::current().id()).await.unwrap();
-        assert_ne!(worked_on, thread::current().id());
+        let checks = PluginWork::default();
+        let thread = checks.run(|| thread::current().id()).await.unwrap();
+        assert_ne!(thread, thread::current().id());
     }
 
     #[tokio::test]
     async fn a_few_pieces_of_work_are_done_at_the_same_time() {
-        let checks = Arc::new(Checks::default());
+        let checks = Arc::new(PluginWork::default());
         let (begun, begins) = mpsc::channel();
         let running = Arc::new(AtomicUsize::new(0));
         let mut ends = Vec::new();
@@ -101,12 +103,14 @@ mod tests {
         for _ in 0..CONFIGURATION_CHECKS_MAX * 3 {
             let (end, ended) = mpsc::channel::<()>();
             ends.push(end);
-            let (checks, begun, running) = (checks.clone(), begun.clone(), running.clone());
+            let checks = checks.clone();
+            let begun = begun.clone();
+            let running = running.clone();
             works.push(tokio::spawn(async move {
                 let work = move || {
                     let at_once = running.fetch_add(1, Ordering::SeqCst) + 1;
                     begun.send(at_once).unwrap();
-                    let _nobody_sends = ended.recv();
+                    let _closed = ended.recv();
                     running.fetch_sub(1, Ordering::SeqCst);
                 };
                 checks.run(work).await.unwrap();
@@ -121,7 +125,7 @@ mod tests {
         }
         let (first, begins) = begins.join().unwrap();
         assert_eq!(first.iter().max(), Some(&CONFIGURATION_CHECKS_MAX));
-        assert!(begins.try_recv().is_err(), "the others wait for a place");
+        assert!(begins.try_recv().is_err(), "the others wait for a permit");
         drop(ends);
         for work in works {
             work.await.unwrap();

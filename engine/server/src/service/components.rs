@@ -1,4 +1,4 @@
-//! Components: taken in, and made ready to run.
+//! Components: they are registered, loaded and compiled here.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::bundled::{self, Bundled};
 use crate::service::error::ServiceError;
 
 impl Service {
-    /// A component that is ready to run, or is made so from what is kept of it. Blocks, but for no
-    /// compiler: without its code it is compiled beside, and the next one who asks may have it.
+    /// Returns a loaded component, or loads it from the cache. Blocks, but not for the compiler: a component that is not in
+    /// the cache is compiled in the background, and this returns [`ServiceError::Compiling`].
     pub fn loaded(&self, component: &Digest) -> Result<Arc<LoadedPlugin>, ServiceError> {
         if let Some(plugin) = self.parts.host.get(component) {
             return Ok(plugin);
@@ -22,14 +22,14 @@ impl Service {
         self.parts.host.load_cached(*component, bytes)
     }
 
-    /// The bytes of a component. Blocks.
+    /// Reads the bytes of a component. Blocks.
     pub(super) fn bytes_of(&self, component: &Digest) -> Result<Bytes, ServiceError> {
         let bytes = self.parts.storage.component(component);
         let bytes = bytes.map_err(unreadable)?;
         bytes.ok_or(ServiceError::NoComponent(*component))
     }
 
-    /// A component that is ready to run, from a thread that must not block.
+    /// Returns a loaded component as [`Service::loaded`] does, without blocking the current thread.
     pub async fn load(&self, component: Digest) -> Result<Arc<LoadedPlugin>, ServiceError> {
         if let Some(plugin) = self.parts.host.get(&component) {
             return Ok(plugin);
@@ -38,7 +38,7 @@ impl Service {
         blocking(move || service.loaded(&component)).await?
     }
 
-    /// Checks a component and registers it. Asking twice is asking once: its digest is its name.
+    /// Checks, compiles and registers a component. A component that is registered already stays unchanged.
     pub async fn add_component(&self, actor: &str, bytes: Bytes) -> Result<Answer, ServiceError> {
         let host = self.parts.host.clone();
         let digest = Digest::of(&bytes);
@@ -57,25 +57,25 @@ impl Service {
         let body = serde_json::json!({ "component": digest });
         let context = self.system_context(actor, "POST", "/v1/components", &body);
         let added = self.act_with(context, act, Some((digest, bytes))).await?;
-        self.follow(actor, &loaded, digest).await;
+        self.update_followers(actor, &loaded, digest).await;
         Ok(added)
     }
 
-    /// The digest of a bundled plugin, which is made ready to run and not registered.
+    /// Loads a bundled plugin without registering it, and returns its digest.
     pub async fn ready_bundled(&self, name: &str) -> Result<Digest, ServiceError> {
-        let bytes = bundled_called(name)?.bytes;
+        let bytes = find_bundled(name)?.bytes;
         let digest = Digest::of(bytes);
         let host = self.parts.host.clone();
         blocking(move || host.load(digest, bytes)).await??;
         Ok(digest)
     }
 
-    /// The digest of a bundled plugin, which is registered if it is not yet.
+    /// Registers a bundled plugin unless it is registered, and returns its digest.
     pub async fn add_bundled(&self, actor: &str, name: &str) -> Result<Digest, ServiceError> {
-        let bundled = bundled_called(name)?;
+        let bundled = find_bundled(name)?;
         let digest = Digest::of(bundled.bytes);
-        let known = self.state().books(self.system()).cloned();
-        if !known.is_some_and(|system| system.components().contains_key(&digest)) {
+        let system = self.state().books(self.system()).cloned();
+        if !system.is_some_and(|system| system.components().contains_key(&digest)) {
             self.add_component(actor, Bytes::from_static(bundled.bytes))
                 .await?;
         }
@@ -83,7 +83,7 @@ impl Service {
     }
 }
 
-fn bundled_called(name: &str) -> Result<&'static Bundled, ServiceError> {
+fn find_bundled(name: &str) -> Result<&'static Bundled, ServiceError> {
     bundled::find(name).ok_or_else(|| {
         let names = bundled::PLUGINS.iter().map(|bundled| bundled.name);
         let known = names.collect::<Vec<_>>().join(", ");

@@ -1,21 +1,21 @@
-//! How often calls of a plugin met what others had changed meanwhile. It is counted for whoever writes
-//! or runs the plugin, in memory, since the server has started.
+//! Counts of conflicts: attempts of calls that read data which others changed before the commit. The counts are for
+//! authors and operators of plugins. They are in memory and start with the server.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bursar_ledger::{EconomyId, PluginName};
 
-/// Conflicts of a plugin's calls.
+/// The conflicts of a plugin's calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ConflictCount {
-    /// How often a call ran again.
+    /// The number of repeated attempts.
     pub ran_again: u64,
-    /// How many calls ran as often as any may, and ended in `conflict`.
+    /// The number of calls that failed with `conflict` after their last attempt.
     pub given_up: u64,
 }
 
-/// The counts, by plugin of an economy. One without a conflict takes no room.
+/// The counts by economy and plugin. A plugin without a conflict has no entry.
 #[derive(Default)]
 pub(super) struct Conflicts {
     counts: Mutex<HashMap<(EconomyId, PluginName), ConflictCount>>,
@@ -41,7 +41,7 @@ impl Conflicts {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<(EconomyId, PluginName), ConflictCount>> {
-        // Each count is whole at any time.
+        // A panic cannot leave a count half changed, so a poisoned lock is still valid.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

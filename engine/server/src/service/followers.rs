@@ -1,7 +1,7 @@
-//! Reads for those who follow economies: streams of events and webhooks.
+//! Reads of events for followers: event streams and webhooks.
 //!
-//! Followers that are behind read page after page. Two read at the same time, of two economies, so
-//! that other reads always find a connection, and many followers of one economy delay themselves.
+//! A follower that is behind reads page after page. At most two pages are read at the same time, of two economies. So
+//! other reads always find a free connection, and many followers of one economy delay only each other.
 
 use bursar_ledger::EconomyId;
 use bursar_storage::{Event, EventRange};
@@ -11,20 +11,20 @@ use super::Service;
 use crate::keyed_locks::KeyedLocks;
 use crate::service::error::ServiceError;
 
-/// Reads of followers at the same time, of all economies together: half of the connections that read.
+/// The most concurrent reads of followers of all economies together: half of the connections for reads.
 const FOLLOWER_READS_MAX: usize = 2;
 
-/// Reads of one economy's followers at the same time.
+/// The most concurrent reads of followers of one economy.
 const FOLLOWER_READS_PER_ECONOMY_MAX: usize = 1;
 
-/// Events that a follower reads at once.
+/// The most events of one read.
 const FOLLOWER_EVENTS: usize = 100;
 
-/// Bytes of them, but for one event that is larger by itself: each follower keeps what it has read until
-/// its consumer has taken it.
+/// The most bytes of the events of one read, unless the first event is larger. Each follower buffers the events until
+/// its consumer has taken them.
 const FOLLOWER_EVENTS_BYTES_MAX: usize = 64 << 10;
 
-/// Places for the reads of followers.
+/// Limits the concurrent reads of followers.
 pub(super) struct FollowerReads {
     all: Semaphore,
     per_economy: KeyedLocks<EconomyId>,
@@ -40,8 +40,7 @@ impl FollowerReads {
 }
 
 impl Service {
-    /// The next events of an economy for somebody who follows it, read in turn with the followers of
-    /// other economies.
+    /// Reads the next events of an economy for a follower, within the limits of such reads.
     pub async fn follow_events(
         &self,
         economy: &EconomyId,
@@ -49,8 +48,8 @@ impl Service {
         upto: u64,
     ) -> Result<Vec<Event>, ServiceError> {
         let reads = &self.parts.follower_reads;
-        let _here = reads.per_economy.enter(economy.clone()).await;
-        let _place = reads.all.acquire().await;
+        let _economy_permit = reads.per_economy.enter(economy.clone()).await;
+        let _permit = reads.all.acquire().await;
         let economy = economy.clone();
         let range = EventRange {
             after,

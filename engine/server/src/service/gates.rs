@@ -1,4 +1,4 @@
-//! Gates through which the calls of a plugin pass while they run: many at once, or one alone.
+//! Gates for the calls of a plugin: many calls run at the same time, or one runs alone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,25 +9,31 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 /// A plugin in an economy.
 type Name = (EconomyId, PluginName);
 
-type Open = HashMap<Name, Arc<RwLock<()>>>;
+type GateMap = HashMap<Name, Arc<RwLock<()>>>;
 
-/// A gate for each plugin that has calls.
+/// A gate for each plugin with calls.
 #[derive(Default)]
 pub(super) struct Gates {
-    gates: Arc<Mutex<Open>>,
+    gates: Arc<Mutex<GateMap>>,
 }
 
-/// A call in its gate, until this is dropped.
-pub(super) struct Passing {
+/// The passage of a call through its gate. It ends when this is dropped.
+pub(super) struct GateGuard {
     name: Name,
-    held: Held,
-    gates: Arc<Mutex<Open>>,
+    mode: GateMode,
+    gates: Arc<Mutex<GateMap>>,
 }
 
-enum Held {
-    No,
-    Shared { _guard: OwnedRwLockReadGuard<()> },
-    Alone { _guard: OwnedRwLockWriteGuard<()> },
+/// The mode in which a guard holds its gate.
+enum GateMode {
+    /// The guard does not hold the gate yet.
+    Waiting,
+    Shared {
+        _guard: OwnedRwLockReadGuard<()>,
+    },
+    Alone {
+        _guard: OwnedRwLockWriteGuard<()>,
+    },
 }
 
 impl Gates {
@@ -35,49 +41,51 @@ impl Gates {
         Self::default()
     }
 
-    /// Waits until no call is alone in the gate, or waits to be.
-    pub(super) async fn pass(&self, name: &Name) -> Passing {
-        let (gate, mut passing) = self.approach(name);
-        passing.held = Held::Shared {
+    /// Waits until no call holds the gate alone or waits to do so, then holds it together with others.
+    pub(super) async fn enter(&self, name: &Name) -> GateGuard {
+        let (gate, mut guard) = self.prepare(name);
+        guard.mode = GateMode::Shared {
             _guard: gate.read_owned().await,
         };
-        passing
+        guard
     }
 
-    /// Waits until all that are in the gate have left it, and lets no other in.
-    pub(super) async fn pass_alone(&self, name: &Name) -> Passing {
-        let (gate, mut passing) = self.approach(name);
-        passing.held = Held::Alone {
+    /// Waits until all calls have left the gate, then holds it alone. Calls that come later wait behind this one, because
+    /// the lock is fair.
+    pub(super) async fn enter_alone(&self, name: &Name) -> GateGuard {
+        let (gate, mut guard) = self.prepare(name);
+        guard.mode = GateMode::Alone {
             _guard: gate.write_owned().await,
         };
-        passing
+        guard
     }
 
-    /// The guard that tidies up exists before the wait, which may be given up.
-    fn approach(&self, name: &Name) -> (Arc<RwLock<()>>, Passing) {
+    /// Returns the gate of a plugin, and a guard that does not hold it. The guard exists before the wait, so that a
+    /// cancelled wait also removes an unused gate.
+    fn prepare(&self, name: &Name) -> (Arc<RwLock<()>>, GateGuard) {
         let gate = Arc::clone(open(&self.gates).entry(name.clone()).or_default());
-        let passing = Passing {
+        let guard = GateGuard {
             name: name.clone(),
-            held: Held::No,
+            mode: GateMode::Waiting,
             gates: Arc::clone(&self.gates),
         };
-        (gate, passing)
+        (gate, guard)
     }
 }
 
-impl Drop for Passing {
+impl Drop for GateGuard {
     fn drop(&mut self) {
-        self.held = Held::No;
+        self.mode = GateMode::Waiting;
         let mut gates = open(&self.gates);
         let gate = gates.get(&self.name);
-        // One owner left means the map itself: nobody is in the gate and nobody waits for it.
+        // The map is the only owner, so no call holds the gate or waits for it.
         if gate.is_some_and(|gate| Arc::strong_count(gate) == 1) {
             gates.remove(&self.name);
         }
     }
 }
 
-fn open(gates: &Mutex<Open>) -> MutexGuard<'_, Open> {
+fn open(gates: &Mutex<GateMap>) -> MutexGuard<'_, GateMap> {
     gates.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -86,25 +94,25 @@ mod tests {
     use super::*;
 
     fn name(plugin: &str) -> Name {
-        let (economy, plugin) = ("guild".parse(), plugin.parse());
-        (economy.expect("a name"), plugin.expect("a name"))
+        let economy = "guild".parse().expect("a name");
+        (economy, plugin.parse().expect("a name"))
     }
 
     #[tokio::test]
     async fn one_that_is_alone_lets_no_other_in_and_none_overtakes_it() {
         let gates = Arc::new(Gates::new());
-        let first = gates.pass(&name("a")).await;
-        let second = gates.pass(&name("a")).await;
+        let first = gates.enter(&name("a")).await;
+        let second = gates.enter(&name("a")).await;
         let alone = tokio::spawn({
             let gates = Arc::clone(&gates);
-            async move { gates.pass_alone(&name("a")).await }
+            async move { gates.enter_alone(&name("a")).await }
         });
         tokio::task::yield_now().await;
         let third = tokio::spawn({
             let gates = Arc::clone(&gates);
-            async move { gates.pass(&name("a")).await }
+            async move { gates.enter(&name("a")).await }
         });
-        drop(gates.pass(&name("b")).await);
+        drop(gates.enter(&name("b")).await);
         drop(first);
         tokio::task::yield_now().await;
         assert!(!alone.is_finished(), "another one is still there");
@@ -114,17 +122,17 @@ mod tests {
         assert!(!third.is_finished(), "it came later");
         drop(alone);
         drop(third.await.expect("it enters"));
-        assert!(open(&gates.gates).is_empty(), "none is kept");
+        assert!(open(&gates.gates).is_empty(), "no gate remains");
     }
 
     #[tokio::test]
     async fn giving_up_the_wait_leaves_nothing_behind() {
         let gates = Gates::new();
-        let held = gates.pass(&name("a")).await;
+        let held = gates.enter(&name("a")).await;
         let nap = std::time::Duration::from_millis(1);
-        let waited = tokio::time::timeout(nap, gates.pass_alone(&name("a"))).await;
+        let waited = tokio::time::timeout(nap, gates.enter_alone(&name("a"))).await;
         assert!(waited.is_err());
-        drop(gates.pass(&name("a")).await);
+        drop(gates.enter(&name("a")).await);
         drop(held);
         assert!(open(&gates.gates).is_empty());
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-/// Ticks at a fixed interval until the service stops. A tick that is missed delays the next.
+/// Ticks at a fixed interval until the service stops. A missed tick delays the next one.
 pub(super) struct Interval {
     ticks: tokio::time::Interval,
     stopping: watch::Receiver<bool>,

@@ -1,31 +1,32 @@
-//! Nonces: handed out in order when a call first draws, and remembered until its record is there.
+//! Nonces: a call is assigned the next one at its first draw, and keeps it until its record is committed.
 //!
-//! The journal says which nonces are used up; here is only what is between a draw and its commit, and
-//! what is lost with the process was never told to anybody. A further try of a call, also one with
-//! the same key later on, draws from where the first did.
+//! The journal records used nonces. This file holds only those between a draw and its commit. They are lost with the
+//! process, which is safe because no data that depends on them has left it. Another attempt of a call, also by a later
+//! request with the same key, draws from the same origin as the first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bursar_ledger::{Books, CallRequest, DrawOrigin, EconomyId};
 
-/// Origins that are remembered in an economy before those are looked through that have a record.
+/// The number of origins of an economy at which those with a record are removed.
 const REMEMBERED: usize = 1_024;
 
-/// Where calls draw from that have no record yet.
+/// The origins of draws of calls without a record.
 #[derive(Default)]
 pub(super) struct Nonces {
-    economies: Mutex<HashMap<EconomyId, HandedOut>>,
+    economies: Mutex<HashMap<EconomyId, AssignedNonces>>,
 }
 
+/// The assigned nonces of one economy.
 #[derive(Default)]
-struct HandedOut {
+struct AssignedNonces {
     next: u64,
     by_key: HashMap<Arc<str>, DrawOrigin>,
 }
 
 impl Nonces {
-    /// Where a call draws from: where it did before, or from a nonce that nobody has.
+    /// Returns the origin of the draws of a call: the one that it has, or one with the next nonce.
     pub(super) fn origin(
         &self,
         economy: &EconomyId,
@@ -36,30 +37,29 @@ impl Nonces {
             return bound.clone();
         }
         let mut economies = self.open();
-        let handed_out = economies.entry(economy.clone()).or_default();
-        // What can no longer be committed, since its seed is public or the member has put something else
-        // in twice, was never told to anybody.
-        let known = handed_out.by_key.get(&request.draw_key());
+        let assigned = economies.entry(economy.clone()).or_default();
+        // An origin that can no longer be committed, because its seed is public or the member has changed the client seed
+        // twice, is replaced. No data that depends on it has left the process.
+        let known = assigned.by_key.get(&request.draw_key());
         if let Some(origin) = known.filter(|origin| books.may_draw(request, origin)) {
             return origin.clone();
         }
-        handed_out.forget_recorded(books);
-        let nonce = handed_out.next.max(books.next_nonce());
-        handed_out.next = nonce.saturating_add(1);
+        assigned.forget_recorded(books);
+        let nonce = assigned.next.max(books.next_nonce());
+        assigned.next = nonce.saturating_add(1);
         let origin = books.draw_origin(&request.caller, nonce);
-        handed_out.by_key.insert(request.draw_key(), origin.clone());
+        assigned.by_key.insert(request.draw_key(), origin.clone());
         origin
     }
 
-    /// What this call has drawn is on record, or never will be.
+    /// Removes the origin of a call, because its draws are on record or can never be.
     pub(super) fn forget(&self, economy: &EconomyId, request: &CallRequest) {
-        if let Some(handed_out) = self.open().get_mut(economy) {
-            handed_out.by_key.remove(&request.draw_key());
+        if let Some(assigned) = self.open().get_mut(economy) {
+            assigned.by_key.remove(&request.draw_key());
         }
     }
 
-    /// The first server seed from which something was drawn that is not on record and may still come to
-    /// be.
+    /// Returns the number of the first server seed with draws that are not on record and may still be committed.
     pub(super) fn first_seed(&self, economy: &EconomyId, books: &Books) -> Option<u64> {
         let economies = self.open();
         let origins = economies.get(economy)?.by_key.values();
@@ -67,16 +67,16 @@ impl Nonces {
         open.map(|origin| origin.seed).min()
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<EconomyId, HandedOut>> {
-        // What is kept here is whole at any time.
+    fn open(&self) -> MutexGuard<'_, HashMap<EconomyId, AssignedNonces>> {
+        // A panic cannot leave the map half changed, so a poisoned lock is still valid.
         self.economies
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl HandedOut {
-    /// What was committed without anybody hearing of it needs no remembering.
+impl AssignedNonces {
+    /// Removes origins with a record, if there are many. These are of calls whose commit the service did not learn of.
     fn forget_recorded(&mut self, books: &Books) {
         if self.by_key.len() < REMEMBERED {
             return;
@@ -118,7 +118,7 @@ mod tests {
         assert!(matches!(verdict, Verdict::Applied(_)), "{verdict:?}");
     }
 
-    /// An economy with a member in it.
+    /// Returns an economy with a member.
     fn economy() -> (EconomyId, Workbench) {
         let mut bench = Workbench::new(Seed::new([1; 32]), Timestamp(1));
         let member = Act::SetAccount {
@@ -130,7 +130,7 @@ mod tests {
         ("guild".parse().expect("a name"), bench)
     }
 
-    fn put_in(bench: &mut Workbench, text: &str) {
+    fn set_client_seed(bench: &mut Workbench, text: &str) {
         let client_seed = ClientSeedText::try_from(text.to_owned()).expect("a client seed");
         let account = "user:1".parse().expect("a name");
         act(
@@ -153,16 +153,20 @@ mod tests {
         assert_eq!(origin("a"), 3);
     }
 
-    /// Else its key would be refused until the next start, and no seed be made public.
+    /// Otherwise its key would be rejected until the next start, and no seed would become public.
     #[test]
-    fn what_can_never_commit_is_drawn_anew_and_holds_no_seed_back() {
+    fn draws_that_can_never_commit_are_replaced_and_delay_no_seed() {
         let (economy, mut bench) = economy();
         let nonces = Nonces::default();
         let origin = |bench: &Workbench| nonces.origin(&economy, bench.books(), &request("a"));
         let first = origin(&bench);
-        put_in(&mut bench, "second");
-        assert_eq!(origin(&bench), first, "what it put in before counts still");
-        put_in(&mut bench, "third");
+        set_client_seed(&mut bench, "second");
+        assert_eq!(
+            origin(&bench),
+            first,
+            "the client seed before the last change is valid"
+        );
+        set_client_seed(&mut bench, "third");
         let second = origin(&bench);
         assert_eq!((second.nonce, &*second.client_seed), (2, "third"));
         act(&mut bench, &Act::RotateSeed);

@@ -1,6 +1,5 @@
-//! Opening balances out of lists. The key of a row is its account and its asset, so however a list is edited,
-//! saved again, split or joined, what was issued once is found again, with its amount and the list that it
-//! came from.
+//! Opening balances from lists. The idempotency key of a row consists of its account and its asset. So a row that was
+//! issued once is recognised in any edited, split or joined list, with the amount and the list of its first import.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,129 +13,133 @@ use bursar_storage::{
 };
 use serde_json::{Map, Value, json};
 
-use super::preview::would_be;
+use super::preview::decide;
 use super::{RequestContext, Service};
 use crate::random;
 use crate::service::error::ServiceError;
 
-/// Refusals of one row that are kept, each under a key of its own: whatever was in its way may be put right.
+/// The most stored rejections of one row. Each has a key of its own, so that a row can be issued after the cause of its
+/// rejection is removed.
 const REFUSALS_MAX: u32 = 64;
 
-/// Who has opening balances issued, as records name it.
+/// The actor in the records of opening balances.
 const ACTOR: &str = "owner";
 
-/// One row of a list.
+/// One opening balance.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OpeningRow {
-    /// Who gets it.
+    /// The account that receives it.
     pub account: AccountId,
     /// The asset.
     pub asset: AssetId,
-    /// How much.
+    /// The amount.
     pub amount: Amount,
-    /// When it was so, elsewhere.
+    /// The time of the balance in the system from which it comes.
     pub effective_at: Option<Timestamp>,
-    /// Why, for people.
+    /// A text for people.
     pub memo: Option<String>,
 }
 
-/// Rows of a list, and how they are meant.
+/// Rows of a list to check or issue.
 #[derive(Clone, Debug)]
 pub struct OpeningList {
-    /// Whose balances.
+    /// The economy.
     pub economy: EconomyId,
     /// The name of the list.
     pub list: String,
-    /// The rows; no account stands twice with the same asset.
+    /// The rows. No two have the same account and asset.
     pub rows: Vec<OpeningRow>,
-    /// Whether a row is issued although another list has issued one for the same account and asset.
+    /// True to issue rows although another list has issued one for the same account and asset.
     pub force: bool,
 }
 
-/// What becomes of a row, or would.
+/// The outcome of a row, or of its check.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RowOutcome {
-    /// It can be issued.
+    /// The row can be issued.
     Ready {
-        /// Whether its account is made for it.
+        /// True if its account must be created.
         makes_account: bool,
     },
-    /// It is issued now.
+    /// The row was issued now.
     Issued,
-    /// This list had it issued before.
+    /// This list has issued the row before.
     Done,
-    /// This list had it issued before, with another amount.
+    /// This list has issued the row before, with another amount.
     Differs {
-        /// What was issued.
+        /// The issued amount.
         issued: u64,
     },
-    /// Another list had a row of this account and asset issued.
+    /// Another list has issued a row with this account and asset.
     Elsewhere {
         /// The name of that list.
         list: String,
-        /// What was issued.
+        /// The issued amount.
         issued: u64,
     },
-    /// The ledger refuses it.
+    /// The ledger rejects the row.
     Refused {
-        /// Why.
+        /// The reason.
         detail: String,
     },
 }
 
-/// What is known of a row before it is sent.
-enum Known {
-    Unsent(IdempotencyKey),
-    Settled(RowOutcome),
+/// The stored state of a row.
+enum RowState {
+    /// The row was not issued; its key.
+    New(IdempotencyKey),
+    /// The row was issued before.
+    Issued(RowOutcome),
 }
 
-/// A row that is to be sent, with what is sent for it.
-struct Planned {
-    place: usize,
+/// A row to be issued, with its requests.
+struct PlannedRow {
+    index: usize,
     makes_account: bool,
-    asks: Vec<(RequestContext, Act)>,
+    requests: Vec<(RequestContext, Act)>,
 }
 
-/// The answer that is kept under a key.
+/// A function that reads the stored answer of a key.
 type Lookup<'a> = dyn FnMut(&IdempotencyKey) -> Result<Option<StoredAnswer>, StorageError> + 'a;
 
 impl Service {
-    /// Says what would become of each row now, each after those before it. Nothing is written.
+    /// Checks each row, as if those before it were issued. Nothing is written.
     pub async fn check_opening(&self, list: OpeningList) -> Result<Vec<RowOutcome>, ServiceError> {
         let economy = list.economy.clone();
         let (outcomes, planned) = self.plan_opening(list).await?;
         let answers = self.preview_all(&economy, acts_of(&planned)).await?;
-        Ok(judged(outcomes, planned, answers))
+        Ok(outcomes_of(outcomes, planned, answers))
     }
 
-    /// Issues each row that was not yet. An answer that is missing may come by asking again.
+    /// Issues each row that was not issued before. After an error the whole list can be issued again.
     pub async fn issue_opening(&self, list: OpeningList) -> Result<Vec<RowOutcome>, ServiceError> {
         let (mut outcomes, planned) = self.plan_opening(list).await?;
-        let (mut asks, mut places) = (Vec::new(), Vec::new());
+        let mut requests = Vec::new();
+        let mut counts = Vec::new();
         for row in planned {
-            places.push((row.place, row.asks.len()));
-            asks.extend(row.asks);
+            counts.push((row.index, row.requests.len()));
+            requests.extend(row.requests);
         }
-        let mut answers = self.answers(self.send_all(asks)).await.into_iter();
-        for (place, count) in places {
+        let mut answers = self.answers(self.send_all(requests)).await.into_iter();
+        for (index, count) in counts {
             let mut outcome = RowOutcome::Issued;
             for answer in answers.by_ref().take(count) {
-                if let Err(no_answer @ (ServiceError::Writer(_) | ServiceError::Unreadable(_))) =
-                    answer
+                if let Err(error @ (ServiceError::Writer(_) | ServiceError::Unreadable(_))) = answer
                 {
-                    return Err(no_answer);
+                    return Err(error);
                 }
                 outcome = outcome_after(outcome, answer);
             }
-            settle(&mut outcomes, place, outcome);
+            set_outcome(&mut outcomes, index, outcome);
         }
         Ok(outcomes)
     }
 
+    /// Returns the outcome of each row that was issued before, and the plan for the others.
     async fn plan_opening(
         &self,
         list: OpeningList,
-    ) -> Result<(Vec<RowOutcome>, Vec<Planned>), ServiceError> {
+    ) -> Result<(Vec<RowOutcome>, Vec<PlannedRow>), ServiceError> {
         let state = self.state();
         let books = state.books(&list.economy).ok_or(ServiceError::NoEconomy)?;
         let books = Arc::clone(books);
@@ -145,7 +148,7 @@ impl Service {
     }
 }
 
-/// Says what would become of each row of a list in a file that nobody serves.
+/// Checks each row of a list against an offline file, as if those before it were issued.
 pub fn check_closed(
     file: &OfflineFile,
     list: &OpeningList,
@@ -155,24 +158,25 @@ pub fn check_closed(
     let books = file.state().books(&list.economy);
     let books = books.ok_or(ServiceError::NoEconomy)?;
     let (outcomes, planned) = list.plan(books, &mut |key| file.stored(&list.economy, key))?;
-    let (mut books, mut answers) = (Books::clone(books), Vec::new());
+    let mut books = Books::clone(books);
+    let mut answers = Vec::new();
     for act in &acts_of(&planned) {
-        let (answer, after) = would_be(render, now, &list.economy, books, act);
+        let (answer, after) = decide(render, now, &list.economy, books, act);
         answers.push(answer);
         books = after;
     }
-    Ok(judged(outcomes, planned, answers))
+    Ok(outcomes_of(outcomes, planned, answers))
 }
 
-fn acts_of(planned: &[Planned]) -> Vec<Act> {
-    let asks = planned.iter().flat_map(|row| &row.asks);
-    asks.map(|(_, act)| act.clone()).collect()
+fn acts_of(planned: &[PlannedRow]) -> Vec<Act> {
+    let requests = planned.iter().flat_map(|row| &row.requests);
+    requests.map(|(_, act)| act.clone()).collect()
 }
 
-/// The outcomes of rows, by the answers to what would be sent for them.
-fn judged(
+/// Sets the outcomes of planned rows by the answers to their requests.
+fn outcomes_of(
     mut outcomes: Vec<RowOutcome>,
-    planned: Vec<Planned>,
+    planned: Vec<PlannedRow>,
     answers: Vec<Answer>,
 ) -> Vec<RowOutcome> {
     let mut answers = answers.into_iter();
@@ -180,57 +184,58 @@ fn judged(
         let ready = RowOutcome::Ready {
             makes_account: row.makes_account,
         };
-        let answers = answers.by_ref().take(row.asks.len());
+        let answers = answers.by_ref().take(row.requests.len());
         let outcome = answers.map(Ok).fold(ready, outcome_after);
-        settle(&mut outcomes, row.place, outcome);
+        set_outcome(&mut outcomes, row.index, outcome);
     }
     outcomes
 }
 
-fn settle(outcomes: &mut [RowOutcome], place: usize, outcome: RowOutcome) {
-    if let Some(settled) = outcomes.get_mut(place) {
-        *settled = outcome;
+fn set_outcome(outcomes: &mut [RowOutcome], index: usize, outcome: RowOutcome) {
+    if let Some(entry) = outcomes.get_mut(index) {
+        *entry = outcome;
     }
 }
 
-/// What becomes of a row after one more answer to what was sent for it.
+/// The outcome of a row after the answer to one more of its requests.
 fn outcome_after(outcome: RowOutcome, answer: Result<Answer, ServiceError>) -> RowOutcome {
     let detail = match answer {
         Ok(answer) if answer.status < 300 => return outcome,
         Ok(answer) => {
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             let detail = body.get("detail").and_then(Value::as_str);
-            detail.unwrap_or("it was refused").into()
+            detail.unwrap_or("the ledger rejected it").into()
         }
-        Err(no_answer) => no_answer.to_string(),
+        Err(error) => error.to_string(),
     };
     match outcome {
-        // The first refusal is the reason of those after it.
+        // If the account is rejected, the issue to it is rejected too, so only the first reason matters.
         RowOutcome::Refused { .. } => outcome,
         _ => RowOutcome::Refused { detail },
     }
 }
 
 impl OpeningList {
-    /// What has become of rows already, and what is to be sent for the others.
+    /// Looks up all rows. Returns an outcome for each row, and the rows to be issued with their requests.
     fn plan(
         &self,
         books: &Books,
         stored: &mut Lookup<'_>,
-    ) -> Result<(Vec<RowOutcome>, Vec<Planned>), StorageError> {
-        let (mut outcomes, mut planned) = (Vec::new(), Vec::new());
-        let mut made = BTreeSet::new();
-        for (place, row) in self.rows.iter().enumerate() {
+    ) -> Result<(Vec<RowOutcome>, Vec<PlannedRow>), StorageError> {
+        let mut outcomes = Vec::new();
+        let mut planned = Vec::new();
+        let mut created = BTreeSet::new();
+        for (index, row) in self.rows.iter().enumerate() {
             match self.look_up(stored, row)? {
-                Known::Settled(outcome) => outcomes.push(outcome),
-                Known::Unsent(key) => {
+                RowState::Issued(outcome) => outcomes.push(outcome),
+                RowState::New(key) => {
                     let makes_account =
-                        books.account(&row.account).is_none() && made.insert(&row.account);
+                        books.account(&row.account).is_none() && created.insert(&row.account);
                     outcomes.push(RowOutcome::Ready { makes_account });
-                    planned.push(Planned {
-                        place,
+                    planned.push(PlannedRow {
+                        index,
                         makes_account,
-                        asks: self.asks(row, key, makes_account),
+                        requests: self.requests(row, key, makes_account),
                     });
                 }
             }
@@ -238,27 +243,27 @@ impl OpeningList {
         Ok((outcomes, planned))
     }
 
-    /// What is known of a row by the keys that it may have been sent under.
-    fn look_up(&self, stored: &mut Lookup<'_>, row: &OpeningRow) -> Result<Known, StorageError> {
-        let before = match done_or_key(&base_key(row), stored)? {
-            Ok(key) => return Ok(Known::Unsent(key)),
-            Err(stored) => Before::of(&stored),
+    /// Looks a row up by the keys under which it may have been issued.
+    fn look_up(&self, stored: &mut Lookup<'_>, row: &OpeningRow) -> Result<RowState, StorageError> {
+        let first = match answer_or_key(&base_key(row), stored)? {
+            Ok(key) => return Ok(RowState::New(key)),
+            Err(stored) => IssuedRow::of(&stored),
         };
-        if before.list == self.list {
-            return Ok(Known::Settled(before.outcome(row)));
+        if first.list == self.list {
+            return Ok(RowState::Issued(first.outcome(row)));
         }
-        match done_or_key(&format!("{}/{}", base_key(row), self.list), stored)? {
-            Ok(key) if self.force => Ok(Known::Unsent(key)),
-            Ok(_) => Ok(Known::Settled(RowOutcome::Elsewhere {
-                list: before.list,
-                issued: before.amount,
+        match answer_or_key(&format!("{}/{}", base_key(row), self.list), stored)? {
+            Ok(key) if self.force => Ok(RowState::New(key)),
+            Ok(_) => Ok(RowState::Issued(RowOutcome::Elsewhere {
+                list: first.list,
+                issued: first.amount,
             })),
-            Err(stored) => Ok(Known::Settled(Before::of(&stored).outcome(row))),
+            Err(stored) => Ok(RowState::Issued(IssuedRow::of(&stored).outcome(row))),
         }
     }
 
-    /// What is sent for a row: its account, if that is not there, and the amount.
-    fn asks(
+    /// The requests for a row: the creation of its account, if needed, and the issue.
+    fn requests(
         &self,
         row: &OpeningRow,
         key: IdempotencyKey,
@@ -271,7 +276,7 @@ impl OpeningList {
             key,
             request,
         };
-        let mut asks = Vec::new();
+        let mut requests = Vec::new();
         if makes_account {
             let path = format!("/v1/economies/{economy}/accounts/{}", row.account);
             let act = Act::SetAccount {
@@ -279,7 +284,7 @@ impl OpeningList {
                 patch: AccountPatch::default(),
                 admission: None,
             };
-            asks.push((context(None, Request::new("PUT", &path, &json!({}))), act));
+            requests.push((context(None, Request::new("PUT", &path, &json!({}))), act));
         }
         let path = format!("/v1/economies/{economy}/opening-balances");
         let issue = IssueRequest {
@@ -289,41 +294,42 @@ impl OpeningList {
             amount: row.amount,
             cap: None,
         };
-        let request = Request::new("POST", &path, &self.words(row));
-        asks.push((context(Some(key), request), Act::Issue(issue)));
-        asks
+        let request = Request::new("POST", &path, &self.annotations(row));
+        requests.push((context(Some(key), request), Act::Issue(issue)));
+        requests
     }
 
-    /// A row as its record keeps it. The list is its `reference`, by which statements find it.
-    fn words(&self, row: &OpeningRow) -> Value {
-        let mut words = Map::new();
-        words.insert("account".into(), json!(row.account));
-        words.insert("amount".into(), json!(row.amount));
-        words.insert("asset".into(), json!(row.asset));
-        words.extend(
+    /// The body of the request that the record of a row stores. The name of the list is the `reference`, by which
+    /// statements can be filtered.
+    fn annotations(&self, row: &OpeningRow) -> Value {
+        let mut body = Map::new();
+        body.insert("account".into(), json!(row.account));
+        body.insert("amount".into(), json!(row.amount));
+        body.insert("asset".into(), json!(row.asset));
+        body.extend(
             row.effective_at
                 .map(|at| ("effective_at".into(), json!(at))),
         );
-        words.extend(row.memo.as_ref().map(|memo| ("memo".into(), json!(memo))));
-        words.insert("reference".into(), json!(self.list));
-        words.into()
+        body.extend(row.memo.as_ref().map(|memo| ("memo".into(), json!(memo))));
+        body.insert("reference".into(), json!(self.list));
+        body.into()
     }
 }
 
-/// What the record of a row says.
-struct Before {
+/// A row that was issued before, as its record stores it.
+struct IssuedRow {
     list: String,
     amount: u64,
 }
 
-impl Before {
+impl IssuedRow {
     fn of(stored: &StoredAnswer) -> Self {
         let request: Value = serde_json::from_str(&stored.request).unwrap_or_default();
-        let said = |name: &str| request.pointer(&format!("/body/{name}"));
-        let list = said("reference").and_then(Value::as_str);
+        let member = |name: &str| request.pointer(&format!("/body/{name}"));
+        let list = member("reference").and_then(Value::as_str);
         Self {
             list: list.unwrap_or_default().into(),
-            amount: said("amount").and_then(Value::as_u64).unwrap_or_default(),
+            amount: member("amount").and_then(Value::as_u64).unwrap_or_default(),
         }
     }
 
@@ -337,39 +343,40 @@ impl Before {
     }
 }
 
-/// What was done under a key, or the key to do it under: after a refusal the next one, so that what was in the
-/// way of a row once is not in its way for ever.
-fn done_or_key(
+/// Returns the successful answer of a row (`Err`), or the key under which to issue it (`Ok`). A key with a stored rejection
+/// would be answered with that rejection again, so each rejection is followed by another key.
+fn answer_or_key(
     text: &str,
     stored: &mut Lookup<'_>,
 ) -> Result<Result<IdempotencyKey, StoredAnswer>, StorageError> {
-    let mut refusals = 0;
+    let mut rejections = 0;
     loop {
-        let key = key(text, refusals);
+        let key = key(text, rejections);
         match stored(&key)? {
-            Some(done) if done.status < 300 => return Ok(Err(done)),
-            Some(_) if refusals < REFUSALS_MAX => refusals += 1,
-            // The last one is answered as it was before.
+            Some(answer) if answer.status < 300 => return Ok(Err(answer)),
+            Some(_) if rejections < REFUSALS_MAX => rejections += 1,
+            // Beyond the limit the last rejection is replayed.
             Some(_) | None => return Ok(Ok(key)),
         }
     }
 }
 
-/// The text of the key of the first row for an account and an asset, whichever list it is in.
+/// The text of the key of the first row with an account and an asset, in any list.
 fn base_key(row: &OpeningRow) -> String {
     format!("opening/{}/{}", row.account, row.asset)
 }
 
-/// A key. A text that cannot be one is named by its digest.
-fn key(text: &str, refusals: u32) -> IdempotencyKey {
-    let text = match refusals {
+/// Creates a key from a text and a number of rejections. A text that is too long or not printable is replaced by its
+/// digest.
+fn key(text: &str, rejections: u32) -> IdempotencyKey {
+    let text = match rejections {
         0 => text.to_owned(),
-        refusals => format!("{text}#{refusals}"),
+        rejections => format!("{text}#{rejections}"),
     };
-    let named = || format!("opening/{}", Digest::of(text.as_bytes()));
+    let digest = || format!("opening/{}", Digest::of(text.as_bytes()));
     let key = Some(&text).filter(|text| text.len() <= KEY_CHARS_MAX);
     let key = key.and_then(|text| text.parse().ok());
-    key.unwrap_or_else(|| named().parse().expect("a digest is printable and short"))
+    key.unwrap_or_else(|| digest().parse().expect("a digest is printable and short"))
 }
 
 #[cfg(test)]
@@ -380,18 +387,18 @@ mod tests {
 
     #[test]
     fn a_row_is_refused_so_often_at_most() {
-        let after = |refusals: u32| {
-            let mut left = refusals;
+        let after = |rejections: u32| {
+            let mut left = rejections;
             let mut stored = |_: &IdempotencyKey| {
-                let refused = left > 0;
+                let is_rejected = left > 0;
                 left = left.saturating_sub(1);
-                Ok(refused.then(|| StoredAnswer {
+                Ok(is_rejected.then(|| StoredAnswer {
                     request: String::new(),
                     status: 422,
                     body: Bytes::new(),
                 }))
             };
-            let found = done_or_key("opening/user:1/coin", &mut stored).expect("no read fails");
+            let found = answer_or_key("opening/user:1/coin", &mut stored).expect("no read fails");
             found.ok().map(|key| key.to_string())
         };
         let key = |number: u32| Some(format!("opening/user:1/coin#{number}"));

@@ -1,8 +1,7 @@
-//! What would happen: decided over the newest snapshot, answered, and forgotten.
+//! Previews: acts and calls that are decided on the newest snapshot, answered, and discarded.
 //!
-//! Nothing of a preview reaches the writer, and no key is looked at or used up. What it says may
-//! have changed by the time that somebody asks in earnest. Draws are made from a seed that is thrown
-//! away, so a preview tells nothing of the draws that will count.
+//! A preview submits nothing to the writer and uses no idempotency key. The real request may have another outcome later.
+//! Draws come from a random seed that is discarded, so a preview reveals nothing about real draws.
 
 use std::sync::Arc;
 
@@ -15,79 +14,82 @@ use super::{CallCommand, Service, blocking};
 use crate::random;
 use crate::service::error::ServiceError;
 
-/// The key of a call that has none. Draws depend on it, and on the seed that is thrown away.
+/// The idempotency key of a previewed call. Draws depend on it and on the discarded seed.
 const NO_KEY: &str = "preview";
 
 impl Service {
-    /// What an act would come to now.
+    /// Decides an act on the newest snapshot and returns its answer.
     pub async fn preview(&self, economy: &EconomyId, act: Act) -> Result<Answer, ServiceError> {
         let answers = self.preview_all(economy, vec![act]).await?;
         let answer = answers.into_iter().next();
-        answer.ok_or(ServiceError::Bug("one act has one answer"))
+        answer.ok_or(ServiceError::Bug("a preview has no answer"))
     }
 
-    /// What several acts would come to now, each after those before it. A large batch is much to
-    /// decide: that is done where nobody else waits for it.
+    /// Decides acts on the newest snapshot, each after those before it, and returns their answers. A large batch takes
+    /// long, so it runs on a blocking thread.
     pub async fn preview_all(
         &self,
         economy: &EconomyId,
         acts: Vec<Act>,
     ) -> Result<Vec<Answer>, ServiceError> {
-        let (service, economy) = (self.clone(), economy.clone());
-        let decided = blocking(move || {
+        let service = self.clone();
+        let economy = economy.clone();
+        let answers = blocking(move || {
             let state = service.state();
             let mut books = Books::clone(state.books(&economy).ok_or(ServiceError::NoEconomy)?);
             let mut answers = Vec::with_capacity(acts.len());
             for act in &acts {
-                let (answer, after) = service.would_be(&economy, books, act);
+                let (answer, after) = service.decide(&economy, books, act);
                 answers.push(answer);
                 books = after;
             }
             Ok(answers)
         });
-        decided.await?
+        answers.await?
     }
 
-    /// What a call would come to now. It runs like any other, on a worker and within its bounds, and
-    /// keeps its place until it has ended, even if nobody waits for it any more.
+    /// Runs a call on the newest snapshot and returns its answer. It runs on a worker within the limits of calls, and
+    /// takes its places until it has ended, even if its request was cancelled.
     pub async fn preview_call(
         &self,
         economy: EconomyId,
-        calling: CallCommand,
+        command: CallCommand,
     ) -> Result<Answer, ServiceError> {
-        let bytes = calling.arguments.to_string().len();
-        let place = self.admit(&economy, &calling.plugin, bytes)?;
+        let bytes = command.arguments.to_string().len();
+        let permit = self.admit(&economy, &command.plugin, bytes)?;
         let service = self.clone();
-        let until = self.parts.calls.patience();
-        let call = calling.into_request(NO_KEY, self.now());
-        let previewed = tokio::spawn(async move {
-            let _place = place;
-            let (of, plugin, seed) = (economy.clone(), call.plugin.clone(), random::seed());
+        let until = self.parts.calls.start_deadline();
+        let call = command.into_request(NO_KEY, self.now());
+        let preview = tokio::spawn(async move {
+            let _permit = permit;
+            let queue_economy = economy.clone();
+            let plugin = call.plugin.clone();
+            let seed = random::seed();
+            let in_books = economy.clone();
             let work = move |service: &Self| {
                 let state = service.state();
-                let books = state.books(&of).ok_or(ServiceError::NoEconomy)?;
+                let books = state.books(&in_books).ok_or(ServiceError::NoEconomy)?;
                 let books = Arc::new(books.with_seed(seed));
                 let draw_from = |books: &Books, request: &CallRequest| {
                     books.draw_origin(&request.caller, books.next_nonce())
                 };
-                let ended = service.run_here(&books, call, draw_from)?;
-                Ok((ended, books))
+                let result = service.run_here(&books, call, draw_from)?;
+                Ok((result, books))
             };
-            let previewed = service.on_worker(&economy, &plugin, Some(until), work);
-            let (ended, books) = previewed.await?;
-            let attempted =
-                ended.map_err(|unfinished| ServiceError::CallFailed(unfinished.failure))?;
-            let act = Act::Call(Box::new(attempted.result));
+            let run = service.on_worker(&queue_economy, &plugin, Some(until), work);
+            let (result, books) = run.await?;
+            let attempt = result.map_err(|failed| ServiceError::CallFailed(failed.failure))?;
+            let act = Act::Call(Box::new(attempt.result));
             let books = Arc::unwrap_or_clone(books);
-            let (answer, _) = service.would_be(&economy, books, &act);
+            let (answer, _) = service.decide(&economy, books, &act);
             Ok(answer)
         });
-        previewed
+        preview
             .await
-            .unwrap_or(Err(ServiceError::Bug("the preview broke off")))
+            .unwrap_or(Err(ServiceError::Bug("the preview panicked")))
     }
 
-    /// What would follow from an act in these books, and the books after it. Nothing is answered.
+    /// Decides an act on books. Returns the verdict and the books after it.
     pub fn try_act(&self, books: &Books, act: &Act) -> (Verdict, Books) {
         let at = self.now().max(books.recorded_at());
         let mut bench = Workbench::with_books(books.clone(), at);
@@ -95,31 +97,31 @@ impl Service {
         (verdict, bench.into_books())
     }
 
-    /// The time that the next record would have; it will have no earlier one.
+    /// The time of a record that would be committed now. Records never have an earlier time.
     pub fn now(&self) -> Timestamp {
         self.parts.storage.clock().now()
     }
 
-    /// The time that the machine shows, for those who hold it against their own clocks.
+    /// The wall clock of the machine, which clients compare with their own clocks.
     pub fn wall(&self) -> Timestamp {
         self.parts.storage.clock().view().wall
     }
 
-    /// What an act would come to in these books, and the books after it.
-    fn would_be(&self, economy: &EconomyId, books: Books, act: &Act) -> (Answer, Books) {
-        would_be(self.parts.render, self.now(), economy, books, act)
+    /// Decides an act on books now. Returns the answer and the books after it.
+    fn decide(&self, economy: &EconomyId, books: Books, act: &Act) -> (Answer, Books) {
+        decide(self.parts.render, self.now(), economy, books, act)
     }
 }
 
-/// What an act would come to in some books at a moment, and the books after it.
-pub(super) fn would_be(
+/// Decides an act on books at a time. Returns the answer and the books after it.
+pub(super) fn decide(
     render: Render,
     at: Timestamp,
     economy: &EconomyId,
     books: Books,
     act: &Act,
 ) -> (Answer, Books) {
-    // A file that nobody serves may be somewhat ahead.
+    // The time of an offline file may be ahead of the clock.
     let at = at.max(books.recorded_at());
     let mut bench = Workbench::with_books(books, at);
     let verdict = bench.act(act);
@@ -133,25 +135,25 @@ pub(super) fn would_be(
         verdict: &verdict,
     });
     let answer = Answer {
-        // Nothing is created.
+        // A preview creates nothing, so it never responds 201.
         status: if rendered.status == 201 {
             200
         } else {
             rendered.status
         },
-        body: marked(&rendered.body).into(),
+        body: mark_preview(&rendered.body).into(),
         replayed: false,
     };
     (answer, books)
 }
 
-/// The answer without what only a record has, and with a word that it is none. Its draws were made
-/// from a seed that is thrown away.
-fn marked(body: &str) -> String {
+/// Removes the members that only records have, and adds `preview`. The draws come from a discarded seed, so they are
+/// removed too.
+fn mark_preview(body: &str) -> String {
     let mut body: Value = serde_json::from_str(body).unwrap_or_default();
     if let Some(body) = body.as_object_mut() {
-        for of_records in ["id", "seq", "recorded_at", "call", "draws"] {
-            body.remove(of_records);
+        for member in ["id", "seq", "recorded_at", "call", "draws"] {
+            body.remove(member);
         }
         body.insert("preview".into(), true.into());
     }

@@ -1,7 +1,7 @@
-//! What plugins do by themselves: run when it is due, each due time once.
+//! The scheduler: it runs due schedules of plugins.
 //!
-//! The books say what is due, and a run commits only if that is still so: neither a crash nor a step of
-//! the clock runs a due time twice. Here is only the looking, and patience with what fails.
+//! The books hold the due times, and a run commits only if its due time is still in them. So each due time runs once,
+//! despite crashes and steps of the clock. This file only looks for due schedules, and pauses those that fail.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,13 +19,13 @@ use super::interval::Interval;
 use crate::random;
 use crate::service::error::ServiceError;
 
-/// The pause before something that failed is tried again; each further one is twice as long.
+/// The pause after the first failure of a schedule. It doubles with each further failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest such pause.
+/// The longest pause after a failure of a schedule.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 
-/// One schedule of one plugin.
+/// The name of a schedule: its economy, its plugin and its own name.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct ScheduleKey {
     economy: EconomyId,
@@ -34,7 +34,7 @@ struct ScheduleKey {
 }
 
 impl ScheduleKey {
-    /// Where it would be, if it could be asked for.
+    /// The path for the records of its runs. The API has no such route.
     fn path(&self) -> String {
         let Self {
             economy,
@@ -45,52 +45,58 @@ impl ScheduleKey {
     }
 }
 
-/// What is under way, and what has failed: until when it rests, and for how long.
+/// The state of schedules that run or have failed.
 #[derive(Default)]
-struct Progress {
+struct SchedulerState {
     running: HashSet<ScheduleKey>,
-    resting: HashMap<ScheduleKey, (Instant, Duration)>,
+    /// The end and the length of the pause of each schedule that has failed.
+    paused: HashMap<ScheduleKey, (Instant, Duration)>,
 }
 
 impl Service {
-    /// Runs what is due, until `stopping`. What is under way then is left to the next start.
-    pub async fn keep_schedules(self, every: Option<Duration>, stopping: watch::Receiver<bool>) {
+    /// Runs due schedules until `stopping` is true. Runs that have not ended by then are repeated after the next start.
+    pub async fn run_schedules(self, every: Option<Duration>, stopping: watch::Receiver<bool>) {
         let Some(every) = every else {
             return;
         };
-        let progress = Arc::new(Mutex::new(Progress::default()));
-        let mut rounds = Interval::every(every, stopping);
-        while rounds.next().await {
-            for place in self.due() {
-                if !start(&progress, &place) {
+        let state = Arc::new(Mutex::new(SchedulerState::default()));
+        let mut interval = Interval::every(every, stopping);
+        while interval.next().await {
+            for key in self.due_schedules() {
+                if !start(&state, &key) {
                     continue;
                 }
-                let (service, progress) = (self.clone(), Arc::clone(&progress));
+                let service = self.clone();
+                let state = Arc::clone(&state);
                 tokio::spawn(async move {
-                    let mut under_way = UnderWay {
-                        progress,
-                        place,
-                        went_well: false,
+                    let mut run = ScheduleRun {
+                        state,
+                        key,
+                        succeeded: false,
                     };
-                    let place = &under_way.place;
-                    let ran = service.run_due(place).await;
-                    if let Err(problem) = &ran {
+                    let key = &run.key;
+                    let result = service.run_due(key).await;
+                    if let Err(error) = &result {
                         let ScheduleKey {
                             economy,
                             plugin,
                             schedule,
-                        } = place;
-                        tracing::warn!(%economy, %plugin, schedule, %problem, "what is due rests");
+                        } = key;
+                        tracing::warn!(
+                            %economy, %plugin, schedule, %error,
+                            "a due schedule failed; it runs again after a pause"
+                        );
                     }
-                    under_way.went_well = ran.is_ok();
+                    run.succeeded = result.is_ok();
                 });
             }
         }
     }
 
-    /// The schedules that are due.
-    fn due(&self) -> Vec<ScheduleKey> {
-        let (state, now) = (self.state(), self.now());
+    /// Finds the due schedules of all open economies.
+    fn due_schedules(&self) -> Vec<ScheduleKey> {
+        let state = self.state();
+        let now = self.now();
         let open = state.economies().iter();
         let open = open.filter(|(_, books)| books.status() == EconomyStatus::Open);
         let mut due = Vec::new();
@@ -110,53 +116,58 @@ impl Service {
         due
     }
 
-    /// Runs a schedule until nothing of it is due.
-    async fn run_due(&self, place: &ScheduleKey) -> Result<(), ServiceError> {
+    /// Runs a schedule until it is no longer due.
+    async fn run_due(&self, key: &ScheduleKey) -> Result<(), ServiceError> {
         loop {
             let now = self.now();
-            let Some(schedule) = self.look_at(place).filter(|found| found.next_due <= now) else {
+            let Some(schedule) = self
+                .enabled_schedule(key)
+                .filter(|found| found.next_due <= now)
+            else {
                 return Ok(());
             };
             if schedule.first_wanted(now) > schedule.next_due {
-                self.skip(place).await?;
+                self.skip(key).await?;
             } else {
-                self.run_once(place, schedule.next_due).await?;
+                self.run_once(key, schedule.next_due).await?;
             }
-            let moved = self.look_at(place).map(|found| found.next_due);
-            if moved == Some(schedule.next_due) {
+            let next = self.enabled_schedule(key).map(|found| found.next_due);
+            if next == Some(schedule.next_due) {
                 return Err(ServiceError::NotRun);
             }
         }
     }
 
-    fn look_at(&self, place: &ScheduleKey) -> Option<Schedule> {
+    /// Returns a schedule if its plugin is enabled.
+    fn enabled_schedule(&self, key: &ScheduleKey) -> Option<Schedule> {
         let state = self.state();
-        let books = state.books(&place.economy)?;
-        let enabled = books.plugin(&place.plugin)?.installation.enabled;
-        let schedule = books.schedule(&place.plugin, &place.schedule)?;
+        let books = state.books(&key.economy)?;
+        let enabled = books.plugin(&key.plugin)?.installation.enabled;
+        let schedule = books.schedule(&key.plugin, &key.schedule)?;
         enabled.then_some(*schedule)
     }
 
-    async fn skip(&self, place: &ScheduleKey) -> Result<(), ServiceError> {
+    /// Skips due times that the schedule does not catch up on.
+    async fn skip(&self, key: &ScheduleKey) -> Result<(), ServiceError> {
         let act = Act::SkipDue {
-            plugin: place.plugin.clone(),
-            schedule: place.schedule.clone(),
+            plugin: key.plugin.clone(),
+            schedule: key.schedule.clone(),
         };
-        let context = self.own_context(&place.economy, "SKIP", &place.path(), &Value::Null);
+        let context = self.own_context(&key.economy, "SKIP", &key.path(), &Value::Null);
         self.act(context, act).await?;
         Ok(())
     }
 
-    /// One due time. It has no idempotency key: the books know whether it has had its run.
-    async fn run_once(&self, place: &ScheduleKey, due: Timestamp) -> Result<(), ServiceError> {
-        let _place = self.admit(&place.economy, &place.plugin, 0)?;
-        let until = self.parts.calls.patience();
+    /// Runs one due time. The record has no idempotency key, because the books hold the next due time.
+    async fn run_once(&self, key: &ScheduleKey, due: Timestamp) -> Result<(), ServiceError> {
+        let _permit = self.admit(&key.economy, &key.plugin, 0)?;
+        let until = self.parts.calls.start_deadline();
         let ScheduleKey {
             economy,
             plugin,
             schedule,
-        } = place;
-        let context = self.own_context(economy, "SCHEDULE", &place.path(), &json!({ "due": due }));
+        } = key;
+        let context = self.own_context(economy, "SCHEDULE", &key.path(), &json!({ "due": due }));
         let call = CallRequest {
             id: random::call_id(),
             plugin: plugin.clone(),
@@ -167,50 +178,51 @@ impl Service {
             due: Some(due),
             spend_limit: None,
             cap: None,
-            // No client can send a control character as a key: draws are bound to this due time alone.
+            // Draws are bound to this key. It starts with a control character, which no client can send, so that no other
+            // call can have the same draws.
             key: format!("\u{1}{plugin}/{schedule}/{}", due.0),
             now: self.now(),
         };
-        let stays = {
-            let place = place.clone();
+        let is_due = {
+            let key = key.clone();
             move |books: &Books| {
-                let schedule = books.schedule(&place.plugin, &place.schedule);
+                let schedule = books.schedule(&key.plugin, &key.schedule);
                 schedule.is_some_and(|schedule| schedule.next_due == due)
             }
         };
-        self.try_until_it_commits(&context, call, until, &stays)
+        self.run_until_committed(&context, call, until, &is_due)
             .await?;
         Ok(())
     }
 }
 
-/// Whether a schedule may run now. It is under way from then on.
-fn start(progress: &Mutex<Progress>, place: &ScheduleKey) -> bool {
-    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-    let rests = progress.resting.get(place);
-    if rests.is_some_and(|(until, _)| *until > Instant::now()) {
+/// Marks a schedule as running. Returns false if it runs already or is paused.
+fn start(state: &Mutex<SchedulerState>, key: &ScheduleKey) -> bool {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let pause = state.paused.get(key);
+    if pause.is_some_and(|(until, _)| *until > Instant::now()) {
         return false;
     }
-    progress.running.insert(place.clone())
+    state.running.insert(key.clone())
 }
 
-/// What runs, until this is dropped: also by a panic, after which it rests like anything that fails.
-struct UnderWay {
-    progress: Arc<Mutex<Progress>>,
-    place: ScheduleKey,
-    went_well: bool,
+/// A running schedule. When this is dropped, also by a panic, a schedule that has not succeeded is paused.
+struct ScheduleRun {
+    state: Arc<Mutex<SchedulerState>>,
+    key: ScheduleKey,
+    succeeded: bool,
 }
 
-impl Drop for UnderWay {
+impl Drop for ScheduleRun {
     fn drop(&mut self) {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.running.remove(&self.place);
-        let rested = progress.resting.remove(&self.place);
-        if !self.went_well {
-            let pause = rested.map_or(PAUSE, |(_, pause)| pause.saturating_mul(2));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.running.remove(&self.key);
+        let previous = state.paused.remove(&self.key);
+        if !self.succeeded {
+            let pause = previous.map_or(PAUSE, |(_, pause)| pause.saturating_mul(2));
             let pause = pause.min(PAUSE_MAX);
             let until = Instant::now() + pause;
-            progress.resting.insert(self.place.clone(), (until, pause));
+            state.paused.insert(self.key.clone(), (until, pause));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The start of a service: what the end before may have left undone, and what calls will want.
+//! The start of a service: unrecorded nonces are burned, bundled plugins are updated, and installed plugins are compiled.
 
 use std::collections::BTreeSet;
 
@@ -10,17 +10,16 @@ use crate::random;
 use crate::service::error::ServiceError;
 
 impl Service {
-    /// Settles what the end before has left, lets bundled plugins of a newer version take the place of
-    /// those that are to follow, and compiles what is installed. Takes seconds for each component that is
-    /// not in the cache.
+    /// Burns nonces without a record, updates installations that follow bundled plugins, and compiles installed plugins.
+    /// Takes seconds for each component that is not in the cache.
     pub async fn bring_up(&self) -> Result<(), ServiceError> {
         self.burn_nonces().await?;
-        self.follow_bundled().await;
-        self.prepare_plugins().await;
+        self.update_bundled().await;
+        self.compile_installed().await;
         Ok(())
     }
 
-    /// Opens the reserved economy, if the file is new.
+    /// Opens the system economy if the file is new.
     pub(super) async fn open_system(&self) -> Result<(), ServiceError> {
         if self.state().books(self.system()).is_none() {
             let context = self.system_context("bursar", "START", "/", &Value::Null);
@@ -35,8 +34,7 @@ impl Service {
         Ok(())
     }
 
-    /// Records the nonces that were handed out before the last end and left no record: nobody is left
-    /// who could use them.
+    /// Burns the nonces that the process before had assigned and not recorded. Their calls ended with that process.
     async fn burn_nonces(&self) -> Result<(), ServiceError> {
         for (economy, books) in self.state().economies() {
             let nonces: Vec<u64> = books.open_nonces().collect();
@@ -44,14 +42,14 @@ impl Service {
                 continue;
             }
             let act = Act::BurnNonces { nonces };
-            self.act(self.seeds_asking(economy, "BURN"), act).await?;
+            self.act(self.seed_context(economy, "BURN"), act).await?;
         }
         Ok(())
     }
 
-    /// Compiles what is installed before the first call wants it. What does not load is reported
-    /// and answers 503 when it is called; it must not keep the money from moving.
-    async fn prepare_plugins(&self) {
+    /// Compiles the installed components before the first call. A component that cannot be loaded is logged, and calls of
+    /// it respond 503; the start does not fail, because the rest of the economy must remain usable.
+    async fn compile_installed(&self) {
         let state = self.state();
         let books = state.economies().values();
         let installed: BTreeSet<Digest> = books
@@ -64,13 +62,16 @@ impl Service {
             .collect();
         for component in installed {
             let service = self.clone();
-            let prepared = blocking(move || {
+            let loaded = blocking(move || {
                 let bytes = service.bytes_of(&component)?;
                 service.parts.host.load(component, &bytes)?;
                 Ok(())
             });
-            if let Err(problem) = prepared.await.and_then(|prepared| prepared) {
-                tracing::error!(%component, %problem, "a plugin does not load");
+            if let Err(error) = loaded.await.and_then(|loaded| loaded) {
+                tracing::error!(
+                    %component, %error,
+                    "an installed component cannot be loaded, so calls of its plugins fail"
+                );
             }
         }
     }

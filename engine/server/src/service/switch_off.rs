@@ -1,7 +1,8 @@
-//! Counts how calls end, and has a plugin switched off whose calls keep failing: on record, by the server.
+//! The counts of failed calls, and the switch-off of plugins whose calls keep failing. A switch-off is a record of the
+//! journal.
 //!
-//! Previews are not counted: anybody may ask for one, they leave no record, and a switch-off that rests on
-//! them could not be explained from the journal. Their time counts where turns are given.
+//! Previews are not counted. They leave no record, so a switch-off because of previews could not be explained from the
+//! journal. Their worker time counts for the fair queue.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,14 +16,14 @@ use super::Service;
 use crate::breaker::{Breaker, CallEnd, CallSource, CallVerdict, Trip};
 use crate::random;
 
-/// The breaker of a service, with the moment from which it counts time.
-pub(super) struct Breakers {
+/// The circuit breaker of a service, with its clock.
+pub(super) struct SharedBreaker {
     breaker: Mutex<Breaker>,
     began: Instant,
 }
 
-impl Breakers {
-    /// For calls that may take so long.
+impl SharedBreaker {
+    /// Creates a breaker for calls with a deadline.
     pub(super) fn new(deadline: Duration) -> Self {
         Self {
             breaker: Mutex::new(Breaker::new(random::bytes(), deadline)),
@@ -30,23 +31,23 @@ impl Breakers {
         }
     }
 
-    fn note(&self, end: CallEnd) -> Option<Trip> {
-        // What is counted of a plugin is whole at any time.
+    fn count(&self, end: CallEnd) -> Option<Trip> {
+        // A panic cannot leave the counts half changed, so a poisoned lock is still valid.
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        breaker.note(end, self.began.elapsed())
+        breaker.count(end, self.began.elapsed())
     }
 }
 
-/// A run of a call, as far as it speaks for or against its plugin.
+/// The data of a run for the counts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
+pub(super) struct RunStats {
     /// The version of the installation that ran.
     pub(super) version: u64,
-    /// Processor time that it took.
+    /// The processor time of the run.
     pub(super) cpu: Duration,
 }
 
-/// Returns the verdict of an ending on its plugin; nothing, if the plugin has not run to it.
+/// Returns the verdict for an ending, or none if the plugin did not run.
 pub(super) fn verdict_of(ending: &CallEnding) -> Option<CallVerdict> {
     match ending {
         CallEnding::Replied { .. } | CallEnding::Declined { .. } | CallEnding::Stopped(_) => {
@@ -57,7 +58,7 @@ pub(super) fn verdict_of(ending: &CallEnding) -> Option<CallVerdict> {
     }
 }
 
-/// Returns the verdict of a failure on its plugin; nothing, if it is the server's own.
+/// Returns the verdict for a failure, or none if the server caused it.
 pub(super) fn verdict_of_failure(failure: CallFailure) -> Option<CallVerdict> {
     match failure {
         CallFailure::Deadline => Some(CallVerdict::Deadline),
@@ -67,13 +68,13 @@ pub(super) fn verdict_of_failure(failure: CallFailure) -> Option<CallVerdict> {
 }
 
 impl Service {
-    /// Counts how a call ended. With the one that is once too many, its plugin is off when this returns.
+    /// Counts the end of a call. If that switches the plugin off, it is off when this returns.
     pub(super) async fn count_end(
         &self,
         economy: &EconomyId,
         call: &CallRequest,
         verdict: Option<CallVerdict>,
-        run: Run,
+        run: RunStats,
     ) {
         let Some(verdict) = verdict else {
             return;
@@ -89,7 +90,7 @@ impl Service {
             verdict,
             cpu: run.cpu,
         };
-        if let Some(trip) = self.parts.breakers.note(end) {
+        if let Some(trip) = self.parts.breaker.count(end) {
             self.switch_off(trip).await;
         }
     }
@@ -112,11 +113,11 @@ impl Service {
         match self.act(context, act).await {
             Ok(_) => tracing::warn!(
                 %economy, %plugin, %why,
-                "a plugin was switched off, since its calls keep failing; look at its faults, then \
-                 PUT {path} with `enabled: true`"
+                "a plugin was switched off, because its calls keep failing; check its faults, then PUT {path} with \
+                 `enabled: true`"
             ),
-            Err(problem) => tracing::error!(
-                %economy, %plugin, %why, %problem,
+            Err(error) => tracing::error!(
+                %economy, %plugin, %why, %error,
                 "a plugin whose calls keep failing could not be switched off; it is tried again"
             ),
         }

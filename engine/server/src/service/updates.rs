@@ -1,5 +1,5 @@
-//! Newer versions of plugins: they take the place of the one before where the operator said so, if they
-//! ask for no more.
+//! Updates of installed plugins to newer versions. An installation is updated if it follows its plugin and the newer version
+//! requests no further grants.
 
 use std::sync::Arc;
 
@@ -15,24 +15,32 @@ use crate::bundled;
 use crate::service::error::ServiceError;
 
 impl Service {
-    /// Installs a component wherever an older version of it is followed, under each of its names. Where it
-    /// asks for more, or does not take the configuration, the one before stays until the operator decides.
-    pub(super) async fn follow(&self, actor: &str, loaded: &Arc<LoadedPlugin>, digest: Digest) {
+    /// Updates all installations that follow an older version of a component. An installation keeps its version if the
+    /// newer one requests further grants or rejects the configuration; the operator decides then.
+    pub(super) async fn update_followers(
+        &self,
+        actor: &str,
+        loaded: &Arc<LoadedPlugin>,
+        digest: Digest,
+    ) {
         let state = self.state();
         for (economy, books) in state.economies() {
-            for (name, found) in self.followed(books, loaded, digest) {
-                if let Err(problem) = self
-                    .follow_here(actor, economy, name, found, loaded, digest)
+            for (name, found) in self.followers(books, loaded, digest) {
+                if let Err(error) = self
+                    .update(actor, economy, name, found, loaded, digest)
                     .await
                 {
-                    tracing::warn!(%economy, plugin = %name, %problem, "a newer version waits");
+                    tracing::warn!(
+                        %economy, plugin = %name, component = %digest, %error,
+                        "a plugin was not updated to a newer version; install it with PUT"
+                    );
                 }
             }
         }
     }
 
-    /// Installs a newer version in the place of one that is followed.
-    async fn follow_here(
+    /// Updates one installation to a newer version.
+    async fn update(
         &self,
         actor: &str,
         economy: &EconomyId,
@@ -43,11 +51,15 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let present = &found.installation;
         let config = present.config.value();
-        let checked = self.check_configuration(economy, name, Arc::clone(loaded), config);
-        let needs = checked.await?;
+        let needs = self
+            .check_configuration(economy, name, Arc::clone(loaded), config)
+            .await?;
         let Ok(choice) = loaded.component_choice(name, digest) else {
-            let why = "its name makes accounts of the newer version too long, which waits";
-            tracing::warn!(%economy, plugin = %name, why);
+            tracing::warn!(
+                %economy, plugin = %name, component = %digest,
+                "a plugin was not updated to a newer version: with its name, the names of that version's accounts \
+                 would be too long"
+            );
             return Ok(());
         };
         let patch = PluginPatch {
@@ -61,14 +73,17 @@ impl Service {
             plugin: name.clone(),
             patch: Box::new(patch),
         };
-        let context = self.following(actor, economy, name, digest);
+        let context = self.update_context(actor, economy, name, digest);
         let answer = self.act(context, act).await?;
-        tracing::info!(%economy, plugin = %name, status = answer.status, "a newer version came");
+        tracing::info!(
+            %economy, plugin = %name, component = %digest, status = answer.status,
+            "an update to a newer version was decided; it is installed if the status is 200"
+        );
         Ok(())
     }
 
-    /// The installations that a component is a newer version of, and that are to be followed.
-    fn followed<'a>(
+    /// The installations that follow an older version of a component.
+    fn followers<'a>(
         &self,
         books: &'a Books,
         loaded: &LoadedPlugin,
@@ -93,11 +108,11 @@ impl Service {
                     .is_some_and(|present| newer > present)
         };
         let installed = books.plugins().iter();
-        let followed = installed.filter(|(_, found)| follows(found));
-        followed.map(|(name, found)| (name, &**found)).collect()
+        let followers = installed.filter(|(_, found)| follows(found));
+        followers.map(|(name, found)| (name, &**found)).collect()
     }
 
-    /// The newest version of a plugin that was uploaded, if that is newer than a component of it.
+    /// Returns the newest registered version of a plugin, if it is newer than a component of the plugin.
     pub fn newer_than(&self, plugin: &PluginId, present: Digest) -> Option<Digest> {
         let before = self.version_of(present)?;
         let state = self.state();
@@ -115,7 +130,8 @@ impl Service {
         known.get(&component)?.version.parse().ok()
     }
 
-    fn following(
+    /// The context of the request to update an installation.
+    fn update_context(
         &self,
         actor: &str,
         economy: &EconomyId,
@@ -129,8 +145,8 @@ impl Service {
         }
     }
 
-    /// What this binary carries is uploaded at a start where something follows it.
-    pub(super) async fn follow_bundled(&self) {
+    /// Registers each bundled plugin with an installation that follows it and has another component.
+    pub(super) async fn update_bundled(&self) {
         for bundled in bundled::PLUGINS {
             let digest = Digest::of(bundled.bytes);
             let state = self.state();
@@ -138,12 +154,15 @@ impl Service {
                 .economies()
                 .values()
                 .flat_map(|books| books.plugins().values());
-            let behind = installed.any(|plugin| {
+            let is_followed = installed.any(|plugin| {
                 let present = &plugin.installation;
                 present.id.as_str() == bundled.name && present.follow && present.component != digest
             });
-            if behind && let Err(problem) = self.add_bundled("bursar", bundled.name).await {
-                tracing::warn!(plugin = bundled.name, %problem, "a bundled plugin is not followed");
+            if is_followed && let Err(error) = self.add_bundled("bursar", bundled.name).await {
+                tracing::warn!(
+                    plugin = bundled.name, %error,
+                    "a bundled plugin could not be registered, so plugins that follow it are not updated"
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Threads of their own for guests, so that a guest that thinks long holds up no one else. Whose job is next
-//! is decided in [`fair_queue`].
+//! The threads on which plugins run. They are separate from the threads of the API, so that a long call delays only other
+//! calls. [`fair_queue`] decides which job starts next.
 
 mod fair_queue;
 
@@ -10,48 +10,50 @@ use std::time::{Duration, Instant};
 use bursar_host::thread_cpu_time;
 use bursar_ledger::{EconomyId, PluginName};
 
-use fair_queue::{FairQueue, Place, Started, Took};
+use fair_queue::{FairQueue, JobTimes, QueueTicket, RunningTicket};
 
-/// Something to be done on a worker.
-type Job = Box<dyn FnOnce() + Send>;
+/// A job of a worker.
+type WorkerJob = Box<dyn FnOnce() + Send>;
 
-type Queue = FairQueue<EconomyId, PluginName, Job>;
+type JobQueue = FairQueue<EconomyId, PluginName, WorkerJob>;
 
-/// The line before the workers is full, or they are ending.
+/// A rejected job: the queue is full, or the workers are stopping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("too many calls are waiting")]
-pub(super) struct Busy;
+pub(super) struct QueueFull;
 
-/// A job that was submitted.
-pub(super) type Submitted = Place<EconomyId, PluginName>;
+/// A ticket by which a waiting job can be cancelled.
+pub(super) type JobTicket = QueueTicket<EconomyId, PluginName>;
 
-/// The niceness of workers above the rest of the process. Money moves first: with one core left,
-/// a transfer gets about nine times the time of a guest.
+/// The niceness of workers above the rest of the process, so that the writer and the API run first: on one shared core
+/// they get about nine times the time of a plugin (`sched(7)`, a factor of 1.25 for each step).
 const NICENESS: i32 = 10;
 
-/// Stack of a worker: the guest's own stack, and room for the host functions on top of it.
+/// The stack of a worker in bytes: the stack of the plugin, and space for the host functions that it calls.
 const STACK_BYTES: usize = 4 * 1024 * 1024;
 
-/// A fixed number of threads, and a bounded number of jobs before them.
+/// A fixed number of threads with a bounded queue of jobs.
 pub(super) struct Workers {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerShared>,
 }
 
-struct Shared {
-    state: Mutex<State>,
-    /// A job was added or has ended, or the workers are ending.
+/// The data that all workers share.
+struct WorkerShared {
+    state: Mutex<WorkerState>,
+    /// Signalled when a job was added or has ended, or when the workers stop.
     changed: Condvar,
-    /// A worker has ended.
+    /// Signalled when a worker has ended.
     ended: Condvar,
     waiting_max: usize,
-    began: Instant,
+    started: Instant,
 }
 
-struct State {
-    queue: Queue,
-    /// Nothing is let in any more.
+/// The queue, and the state of the threads.
+struct WorkerState {
+    queue: JobQueue,
+    /// True once the workers stop; no job is accepted then.
     closed: bool,
-    /// Threads that have not ended.
+    /// The number of threads that have not ended.
     alive: usize,
 }
 
@@ -59,22 +61,22 @@ impl Workers {
     /// Starts the threads.
     pub(super) fn start(threads: usize, waiting_max: usize) -> std::io::Result<Self> {
         let threads = threads.max(1);
-        let state = State {
+        let state = WorkerState {
             queue: FairQueue::new(threads),
             closed: false,
             alive: 0,
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WorkerShared {
             state: Mutex::new(state),
             changed: Condvar::new(),
             ended: Condvar::new(),
             waiting_max,
-            began: Instant::now(),
+            started: Instant::now(),
         });
-        // If one of them cannot be started, dropping this ends those before it.
+        // If a thread cannot be started, dropping this value stops those before it.
         let workers = Self { shared };
         for number in 0..threads {
-            let alive = Alive::new(&workers.shared);
+            let alive = LiveWorker::new(&workers.shared);
             std::thread::Builder::new()
                 .name(format!("guest-{number}"))
                 .stack_size(STACK_BYTES)
@@ -86,37 +88,38 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Has a job of a plugin's done when a worker is free and it is its turn. It is not waited for.
+    /// Adds a job to the queue of a plugin.
     pub(super) fn submit(
         &self,
         economy: &EconomyId,
         plugin: &PluginName,
-        job: Job,
-    ) -> Result<Submitted, Busy> {
-        let mut state = self.shared.open();
+        job: WorkerJob,
+    ) -> Result<JobTicket, QueueFull> {
+        let mut state = self.shared.lock();
         if state.closed || state.queue.waiting() >= self.shared.waiting_max {
-            return Err(Busy);
+            return Err(QueueFull);
         }
-        let place = state.queue.push(economy.clone(), plugin.clone(), job);
+        let ticket = state.queue.push(economy.clone(), plugin.clone(), job);
         drop(state);
         self.shared.changed.notify_one();
-        Ok(place)
+        Ok(ticket)
     }
 
-    /// Takes a job back; false if it does not wait any more.
-    pub(super) fn take_back(&self, submitted: &Submitted) -> bool {
-        let job = self.shared.open().queue.take_back(submitted);
-        // It is dropped only now: with what it holds it may be the last owner of these very workers.
+    /// Cancels a waiting job. Returns false if the job has started.
+    pub(super) fn cancel(&self, ticket: &JobTicket) -> bool {
+        let job = self.shared.lock().queue.cancel(ticket);
+        // The job is dropped after the lock is released: it may be the last owner of these workers, whose drop takes the
+        // lock again.
         job.is_some()
     }
 
-    /// Lets nothing in any more, drops what waits, and waits until what runs is done, but not for longer
-    /// than `patience`. False if something was still running then; its thread ends by itself.
+    /// Rejects new jobs, drops waiting ones, and waits for running ones for at most `patience`. Returns false if one still
+    /// runs then; its thread ends after it.
     pub(super) fn stop(&self, patience: Duration) -> bool {
         self.close();
-        // The last owner may be a job, which cannot wait for itself.
+        // A job may be the last owner of the workers and stop them; its own thread cannot end before it returns.
         let within = usize::from(ON_WORKER.get());
-        let state = self.shared.open();
+        let state = self.shared.lock();
         let waited = self
             .shared
             .ended
@@ -127,12 +130,12 @@ impl Workers {
 
     fn close(&self) {
         let dropped = {
-            let mut state = self.shared.open();
+            let mut state = self.shared.lock();
             state.closed = true;
             state.queue.drain()
         };
         self.shared.changed.notify_all();
-        // Not while the state is locked: a job may be the last owner of these very workers.
+        // The jobs are dropped after the lock is released, for the reason in `cancel`.
         drop(dropped);
     }
 }
@@ -143,20 +146,23 @@ impl Drop for Workers {
     }
 }
 
-impl Shared {
-    fn open(&self) -> MutexGuard<'_, State> {
-        // What is kept here is whole at any time.
+impl WorkerShared {
+    fn lock(&self) -> MutexGuard<'_, WorkerState> {
+        // Jobs run without the lock, so a panic cannot leave the state half changed; a poisoned lock is still valid.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives back the job that was done before, and waits for the next one; none once the workers are
-    /// ending.
-    fn next(&self, done: Option<(Turn, Took)>) -> Option<(Turn, Job)> {
-        let mut state = self.open();
-        if let Some((turn, took)) = done {
-            state.queue.end(turn, took, self.began.elapsed());
+    /// Ends the previous job and waits for the next one. Returns none once the workers stop.
+    fn next(
+        &self,
+        previous: Option<(WorkerTicket, JobTimes)>,
+    ) -> Option<(WorkerTicket, WorkerJob)> {
+        let mut state = self.lock();
+        if let Some((ticket, times)) = previous {
+            state.queue.end(ticket, times, self.started.elapsed());
             if state.queue.waiting() > 1 {
-                // What has ended may have kept more than one from starting.
+                // The end of a job may let more than one waiting job start: this worker takes one, and another worker
+                // must wake up for a second.
                 self.changed.notify_one();
             }
         }
@@ -164,7 +170,7 @@ impl Shared {
             if state.closed {
                 return None;
             }
-            if let Some(started) = state.queue.start(self.began.elapsed()) {
+            if let Some(started) = state.queue.start(self.started.elapsed()) {
                 return Some(started);
             }
             let woken = self.changed.wait(state);
@@ -173,51 +179,57 @@ impl Shared {
     }
 }
 
-type Turn = Started<EconomyId, PluginName>;
+/// A running job.
+type WorkerTicket = RunningTicket<EconomyId, PluginName>;
 
 std::thread_local! {
+    /// True on the threads of workers.
     static ON_WORKER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Counts a thread among those that have not ended, until this is dropped: also if it never starts.
-struct Alive {
-    shared: Arc<Shared>,
+/// A worker in the count of live threads, until this is dropped. It is counted before its thread starts, so that the count
+/// is right also if the start fails.
+struct LiveWorker {
+    shared: Arc<WorkerShared>,
 }
 
-impl Alive {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.open().alive += 1;
+impl LiveWorker {
+    fn new(shared: &Arc<WorkerShared>) -> Self {
+        shared.lock().alive += 1;
         Self {
             shared: Arc::clone(shared),
         }
     }
 }
 
-impl Drop for Alive {
+impl Drop for LiveWorker {
     fn drop(&mut self) {
-        self.shared.open().alive -= 1;
+        self.shared.lock().alive -= 1;
         self.shared.ended.notify_all();
     }
 }
 
-fn work(shared: &Shared) {
+/// Runs jobs until the workers stop.
+fn work(shared: &WorkerShared) {
     ON_WORKER.set(true);
-    // On Linux this is the calling thread's own niceness. Without it calls are merely less polite.
+    // On Linux this changes only the calling thread (`setpriority(2)`, C library/kernel differences). A failure only means
+    // that plugins compete with the writer on equal terms.
     if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!(%error, "guests run at the priority of the process");
+        tracing::debug!(%error, "the priority of a worker could not be lowered; plugins run at that of the process");
     }
-    let mut done = None;
-    while let Some((turn, job)) = shared.next(done.take()) {
-        let (began, cpu_before) = (Instant::now(), thread_cpu_time());
-        // A bug in one call must not take the worker from the next.
+    let mut previous = None;
+    while let Some((ticket, job)) = shared.next(previous.take()) {
+        let started = Instant::now();
+        let cpu_before = thread_cpu_time();
+        // A panic in one call must not end the worker.
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
-            tracing::error!("a call panicked in the host");
+            tracing::error!("internal error: a call panicked in the server");
         }
-        let took = Took {
-            held: began.elapsed(),
+        let times = JobTimes {
+            held: started.elapsed(),
             cpu: thread_cpu_time().saturating_sub(cpu_before),
         };
-        done = Some((turn, took));
+        previous = Some((ticket, times));
     }
 }
 

@@ -1,6 +1,6 @@
-//! Opening balances: each row of a list is issued once, whatever list it comes in again.
+//! Opening balances from a list. Each row is issued once, even if it is imported again with another list.
 //!
-//! All rows are checked before the first is issued, and all that is wrong is said at once.
+//! All rows are checked before the first one is issued, and all mistakes are reported together.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,28 +9,29 @@ use bursar_ledger::{AssetId, EconomyId, Timestamp};
 use bursar_storage::OfflineFile;
 
 use super::list::{self, List, Mistake, Row};
-use super::{CommandError, detail, style};
 use crate::client::Client;
 use crate::clock;
-use crate::commands::input;
+use crate::commands::error::CommandError;
+use crate::commands::owner::detail;
 use crate::commands::progress::progress_each;
+use crate::commands::{input, style};
 use crate::http::{
     LIST_CHARS_MAX, OPENING_ROWS_MAX, OpeningBody, OpeningReport, OpeningRowBody, RowReport,
     is_list_name, render,
 };
 use crate::service::{OpeningList, OpeningRow, check_closed};
 
-/// Bytes of a list.
+/// The largest size of a list in bytes.
 const LIST_BYTES_MAX: u64 = 64 << 20;
 
-/// Mistakes that are spelled out.
+/// The most mistakes that are printed.
 const MISTAKES_SHOWN: usize = 50;
 
-/// Rows after which a terminal is told how far the work is.
+/// Number of rows between two progress lines.
 const ROWS_A_LINE: u64 = 4 * OPENING_ROWS_MAX as u64;
 
-/// A list that is right by itself, and how it is meant.
-pub(super) struct Opening {
+/// A list without mistakes of its own, and the options for its import.
+pub(super) struct OpeningImport {
     pub(super) economy: EconomyId,
     /// The name of the list.
     name: String,
@@ -39,42 +40,43 @@ pub(super) struct Opening {
     pub(super) dry_run: bool,
 }
 
-/// How a list is meant.
-pub(super) struct Meant {
-    /// Its name, if it is not the file's.
+/// The options of an import of opening balances.
+pub(super) struct ImportOptions {
+    /// The name of the list; that of the file by default.
     pub(super) name: Option<String>,
-    /// Whether rows of one account and asset are summed.
+    /// True to sum the rows of an account and asset.
     pub(super) sum: bool,
-    /// Whether rows are issued although another list has issued some for the same account and asset.
+    /// True to issue rows although another list has issued one for the same account and asset.
     pub(super) force: bool,
-    /// Whether it is only said what would happen.
+    /// True to only check the list.
     pub(super) dry_run: bool,
 }
 
-impl Opening {
+impl OpeningImport {
+    /// Reads a list. Reports all mistakes that the list alone shows.
     pub(super) fn read(
         file: &Path,
         economy: EconomyId,
-        meant: Meant,
+        options: ImportOptions,
         now: Timestamp,
     ) -> Result<Self, CommandError> {
         let stem = file.file_stem().and_then(|stem| stem.to_str());
         let stem = stem.filter(|_| file.as_os_str() != "-").map(str::to_owned);
-        let name = meant.name.or(stem).unwrap_or_default();
+        let name = options.name.or(stem).unwrap_or_default();
         if !is_list_name(&name) {
             return Err(CommandError::new(format!(
-                "a list has a name of 1 to {LIST_CHARS_MAX} characters, by which it is known when it comes \
-                 again: say --list NAME"
+                "the name of a list has 1 to {LIST_CHARS_MAX} characters and identifies the list when it is \
+                 imported again: pass --list NAME"
             )));
         }
         let bytes = input::read_up_to(file, LIST_BYTES_MAX, "a list")?;
-        let list = list::read(&bytes, now, meant.sum).map_err(|mistakes| wrong(&mistakes))?;
+        let list = list::read(&bytes, now, options.sum).map_err(|mistakes| report(&mistakes))?;
         Ok(Self {
             economy,
             name,
             list,
-            force: meant.force,
-            dry_run: meant.dry_run,
+            force: options.force,
+            dry_run: options.dry_run,
         })
     }
 
@@ -83,15 +85,17 @@ impl Opening {
     }
 }
 
-/// All that is wrong, each with its line.
-fn wrong(mistakes: &[Mistake]) -> CommandError {
+/// Prints mistakes and returns the error of the command.
+fn report(mistakes: &[Mistake]) -> CommandError {
     let count = mistakes.len();
-    tell(mistakes);
+    print_mistakes(mistakes);
     let lines = if count == 1 { "line" } else { "lines" };
-    CommandError::new(format!("{count} {lines} cannot be; nothing was issued"))
+    CommandError::new(format!(
+        "{count} {lines} cannot be imported; nothing was issued"
+    ))
 }
 
-fn tell(mistakes: &[Mistake]) {
+fn print_mistakes(mistakes: &[Mistake]) {
     for Mistake { line, what } in mistakes.iter().take(MISTAKES_SHOWN) {
         style::remark(format!("line {line}: {what}"));
     }
@@ -101,64 +105,73 @@ fn tell(mistakes: &[Mistake]) {
     }
 }
 
-/// The file that a list is checked against.
-pub(super) enum Checked {
-    /// Its owner is asked.
+/// The database file against which a list is checked.
+pub(super) enum ImportTarget {
+    /// A file that a server uses, with a client of that server.
     Served(Client),
-    /// Nobody serves it.
-    Closed(OfflineFile),
+    /// A file that no server uses.
+    Offline(OfflineFile),
 }
 
-/// Checks all rows, and says what is to be done. Nothing changes.
-pub(super) async fn plan(file: &mut Checked, opening: &Opening) -> Result<Plan, CommandError> {
+/// Checks all rows and prints the plan. Nothing changes.
+pub(super) async fn plan(
+    file: &mut ImportTarget,
+    opening: &OpeningImport,
+) -> Result<ImportPlan, CommandError> {
     if opening.list.zeros > 0 {
         let zeros = opening.list.zeros;
-        style::remark(format!("{zeros} rows of 0 are left out"));
+        style::remark(format!("{zeros} rows have the amount 0 and are skipped"));
     }
     let plan = check(file, opening).await?;
     if plan.done > 0 {
         let done = plan.done;
         style::remark(format!(
-            "{done} rows of this list were issued before, and stay as they are"
+            "{done} rows of this list were issued before and are skipped"
         ));
     }
     if opening.dry_run {
         for (asset, sum) in &plan.sums {
             style::say(format!("{sum} {asset} would be issued"));
         }
-        let (rows, accounts) = (plan.ahead.len(), plan.accounts);
+        let rows = plan.pending.len();
+        let accounts = plan.accounts;
         style::say(format!(
-            "{rows} rows would be issued, {accounts} accounts made; nothing has changed"
+            "{rows} rows would be issued, {accounts} accounts created; nothing has changed"
         ));
     }
     Ok(plan)
 }
 
-/// What is to be done of a list.
+/// The rows of a list that an import issues.
 #[derive(Default)]
-pub(super) struct Plan {
-    /// Rows that are still to be issued.
-    pub(super) ahead: Vec<Row>,
-    /// Rows that were issued before.
+pub(super) struct ImportPlan {
+    /// Rows to be issued.
+    pub(super) pending: Vec<Row>,
+    /// Number of rows that were issued before.
     done: u64,
-    /// Accounts that are made for them.
+    /// Number of accounts to be created.
     pub(super) accounts: u64,
-    /// How much is issued.
+    /// The amount to be issued of each asset.
     sums: BTreeMap<AssetId, u64>,
 }
 
-/// Has the owner of the file check all rows, in portions; what adds up over portions is checked here.
-async fn check(file: &mut Checked, opening: &Opening) -> Result<Plan, CommandError> {
-    let (mut plan, mut mistakes) = (Plan::default(), Vec::new());
-    let mut shown = progress_each("rows", "checked", ROWS_A_LINE);
-    let (rows, mut checked) = (&opening.list.rows, 0);
+/// Checks all rows in portions. Limits on sums over several portions are checked here.
+async fn check(
+    file: &mut ImportTarget,
+    opening: &OpeningImport,
+) -> Result<ImportPlan, CommandError> {
+    let mut plan = ImportPlan::default();
+    let mut mistakes = Vec::new();
+    let mut progress = progress_each("rows", "checked", ROWS_A_LINE);
+    let rows = &opening.list.rows;
+    let mut checked = 0;
     for portion in rows.chunks(OPENING_ROWS_MAX) {
         let report = match file {
-            Checked::Served(client) => ask(client, opening, portion, true).await?,
-            Checked::Closed(file) => look(file, opening, portion)?,
+            ImportTarget::Served(client) => send(client, opening, portion, true).await?,
+            ImportTarget::Offline(file) => check_offline(file, opening, portion)?,
         };
         for (row, outcome) in portion.iter().zip(&report.rows) {
-            match judge(row, outcome, &mut plan) {
+            match add_outcome(row, outcome, &mut plan) {
                 Ok(()) => {}
                 Err(what) => mistakes.push(Mistake::new(row.line, what)),
             }
@@ -168,17 +181,17 @@ async fn check(file: &mut Checked, opening: &Opening) -> Result<Plan, CommandErr
             break;
         }
         checked += portion.len() as u64;
-        shown(checked, rows.len() as u64);
+        progress(checked, rows.len() as u64);
     }
     if mistakes.is_empty() {
         Ok(plan)
     } else {
-        Err(wrong(&mistakes))
+        Err(report(&mistakes))
     }
 }
 
-/// Adds a row to the plan, or says why it cannot be.
-fn judge(row: &Row, outcome: &RowReport, plan: &mut Plan) -> Result<(), String> {
+/// Adds a row to the plan by its outcome. Returns the reason if the row cannot be issued.
+fn add_outcome(row: &Row, outcome: &RowReport, plan: &mut ImportPlan) -> Result<(), String> {
     let OpeningRow {
         account,
         asset,
@@ -191,7 +204,7 @@ fn judge(row: &Row, outcome: &RowReport, plan: &mut Plan) -> Result<(), String> 
             plan.accounts += u64::from(*makes_account);
             let sum = plan.sums.entry(asset.clone()).or_default();
             *sum = sum.saturating_add(amount);
-            plan.ahead.push(row.clone());
+            plan.pending.push(row.clone());
             Ok(())
         }
         RowReport::Issued | RowReport::Done => {
@@ -199,19 +212,19 @@ fn judge(row: &Row, outcome: &RowReport, plan: &mut Plan) -> Result<(), String> 
             Ok(())
         }
         RowReport::Differs { issued } => Err(format!(
-            "`{account}` was issued {issued} {asset} by this list, and now it says {amount}; nothing moves. \
-             Issue or burn the difference, and put {issued} here"
+            "this list has issued {issued} {asset} to `{account}` before, and now it has {amount}. Write {issued} \
+             here, and issue or burn the difference"
         )),
         RowReport::Elsewhere { list, issued } => Err(format!(
-            "`{account}` was issued {issued} {asset} by the list `{list}`. If this is that list, say --list \
-             {list}; if {amount} more are meant, say --force",
+            "the list `{list}` has issued {issued} {asset} to `{account}` before. If this is that list, pass \
+             --list {list}; to issue {amount} more, pass --force",
             list = quoted(list)
         )),
         RowReport::Refused { detail } => Err(detail.clone()),
     }
 }
 
-/// A name as a shell takes it.
+/// Quotes a name for a shell, if that is needed.
 fn quoted(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if name.bytes().all(is_plain) {
@@ -220,58 +233,61 @@ fn quoted(name: &str) -> String {
     format!("'{}'", name.replace('\'', r"'\''"))
 }
 
-impl Plan {
-    /// What all rows so far take beyond what there may be.
+impl ImportPlan {
+    /// The limit that the rows so far exceed together.
     fn excess(&self, report: &OpeningReport) -> Option<String> {
         for (asset, left) in &report.assets_left {
             let sum = self.sums.get(asset).copied().unwrap_or_default();
             if sum > *left {
                 return Some(format!(
-                    "up to here the list issues {sum} {asset}, and {left} more may be issued"
+                    "up to this line the list issues {sum} {asset}, and only {left} more may be issued"
                 ));
             }
         }
         (self.accounts > report.accounts_left).then(|| {
-            let (accounts, left) = (self.accounts, report.accounts_left);
-            format!("up to here the list makes {accounts} accounts, and the quota leaves {left}")
+            let accounts = self.accounts;
+            let left = report.accounts_left;
+            format!(
+                "up to this line the list creates {accounts} accounts, and the quota leaves {left}"
+            )
         })
     }
 }
 
-/// Has the owner of the file issue rows that were checked, in portions.
+/// Requests the issue of checked rows from a server, in portions.
 pub(super) async fn issue(
     client: &mut Client,
-    opening: &Opening,
+    opening: &OpeningImport,
     rows: &[Row],
 ) -> Result<(), CommandError> {
-    let mut refused = Vec::new();
-    let mut shown = progress_each("rows", "issued", ROWS_A_LINE);
+    let mut rejected = Vec::new();
+    let mut progress = progress_each("rows", "issued", ROWS_A_LINE);
     let mut issued = 0;
     for portion in rows.chunks(OPENING_ROWS_MAX) {
-        let report = ask(client, opening, portion, false).await?;
+        let report = send(client, opening, portion, false).await?;
         for (row, outcome) in portion.iter().zip(&report.rows) {
-            if let Err(what) = judge(row, outcome, &mut Plan::default()) {
-                refused.push(Mistake::new(row.line, what));
+            if let Err(what) = add_outcome(row, outcome, &mut ImportPlan::default()) {
+                rejected.push(Mistake::new(row.line, what));
             }
         }
         issued += portion.len() as u64;
-        shown(issued, rows.len() as u64);
+        progress(issued, rows.len() as u64);
     }
-    if refused.is_empty() {
+    if rejected.is_empty() {
         return Ok(());
     }
-    tell(&refused);
+    print_mistakes(&rejected);
     Err(CommandError::new(format!(
-        "{} lines were refused, since something changed meanwhile; all others are issued. Once that is put \
-         right, run the same command again: no row is issued twice",
-        refused.len()
+        "{} lines were rejected, because the economy has changed since they were checked; all others are issued. \
+         Correct the cause and run the same command again: no row is issued twice",
+        rejected.len()
     )))
 }
 
-/// Looks at what would become of some rows in a file that nobody serves.
-fn look(
+/// Checks rows against a file that no server uses.
+fn check_offline(
     file: &OfflineFile,
-    opening: &Opening,
+    opening: &OpeningImport,
     rows: &[Row],
 ) -> Result<OpeningReport, CommandError> {
     let now = clock::wall();
@@ -284,13 +300,14 @@ fn look(
     let outcomes = check_closed(file, &list, render, now).map_err(CommandError::new)?;
     let assets = rows.iter().map(|row| row.opening.asset.clone()).collect();
     let books = file.state().books(&opening.economy);
-    let books = books.ok_or_else(|| CommandError::new("the economy is gone"))?;
+    let books = books.ok_or_else(|| CommandError::new("internal error: the economy is missing"))?;
     Ok(OpeningReport::of(outcomes, books, assets, now))
 }
 
-async fn ask(
+/// Sends rows to a server, which checks them (`dry_run`) or issues them.
+async fn send(
     client: &mut Client,
-    opening: &Opening,
+    opening: &OpeningImport,
     rows: &[Row],
     dry_run: bool,
 ) -> Result<OpeningReport, CommandError> {
@@ -304,13 +321,13 @@ async fn ask(
     let body = serde_json::to_vec(&body).map_err(CommandError::new)?;
     let path = opening.path("/opening-balances");
     let again = "run the same command again: no row is issued twice";
-    let answer = client.send("POST", &path, None, body.into()).await;
-    let answer = answer.map_err(|error| CommandError::new(format!("{error}; {again}")))?;
-    if !answer.status.is_success() {
-        let detail = detail(&answer);
+    let response = client.send("POST", &path, None, body.into()).await;
+    let response = response.map_err(|error| CommandError::new(format!("{error}; {again}")))?;
+    if !response.status.is_success() {
+        let detail = detail(&response);
         return Err(CommandError::new(format!("{detail}; {again}")));
     }
-    serde_json::from_slice(&answer.body).map_err(CommandError::new)
+    serde_json::from_slice(&response.body).map_err(CommandError::new)
 }
 
 #[cfg(test)]
@@ -321,22 +338,26 @@ mod tests {
     fn a_list_has_a_largest_size() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("list.csv");
-        // The first line is refused at once, so that the rest costs nothing.
+        // The first line is rejected, so that the rest is not parsed.
         std::fs::write(&path, "x\n").expect("a list");
         let file = std::fs::File::options().write(true).open(&path);
         let file = file.expect("the list");
         let economy: EconomyId = "guild".parse().expect("a name");
         for (bytes, too_large) in [(LIST_BYTES_MAX, false), (LIST_BYTES_MAX + 1, true)] {
             file.set_len(bytes).expect("so long");
-            let meant = Meant {
+            let options = ImportOptions {
                 name: None,
                 sum: false,
                 force: false,
                 dry_run: false,
             };
-            let refused = Opening::read(&path, economy.clone(), meant, Timestamp(0)).err();
-            let said = refused.expect("`x` is no column").to_string();
-            assert_eq!(said.contains("at most 67108864 bytes"), too_large, "{said}");
+            let error = OpeningImport::read(&path, economy.clone(), options, Timestamp(0)).err();
+            let error = error.expect("`x` is no column").to_string();
+            assert_eq!(
+                error.contains("at most 67108864 bytes"),
+                too_large,
+                "{error}"
+            );
         }
     }
 

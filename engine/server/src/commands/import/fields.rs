@@ -1,20 +1,20 @@
-//! The fields of a row, read strictly: what a spreadsheet or another program has rounded, shortened or written
-//! in its own way is refused with what to write instead.
+//! The fields of a row, parsed strictly. A value that a spreadsheet or another program has rounded, shortened or
+//! reformatted is rejected, and the error says what to write instead.
 
 use bursar_ledger::{AccountId, AccountKind, Amount, AssetId, Timestamp};
 use jiff::tz::TimeZone;
 
-/// An account.
+/// Parses an account.
 pub(super) fn account(text: &str) -> Result<AccountId, String> {
     if looks_rounded(text.rsplit(':').next().unwrap_or(text)) {
         return Err(format!(
-            "the account `{text}` is a number that a program has rounded or rewritten: have it keep that \
-             column as text, and export the list again"
+            "the account `{text}` is a number that a program has rounded or reformatted: format that column \
+             as text, and export the list again"
         ));
     }
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!(
-            "the account `{text}` is a bare number: write the name that your bot uses, as in `user:{text}`"
+            "the account `{text}` is a bare number: write the account's full name, as in `user:{text}`"
         ));
     }
     let account: AccountId = text
@@ -22,13 +22,13 @@ pub(super) fn account(text: &str) -> Result<AccountId, String> {
         .map_err(|error| format!("the account `{text}`: {error}"))?;
     if account.kind() == AccountKind::Issuer {
         return Err(format!(
-            "`{account}` is an issuer: what is issued comes from it"
+            "`{account}` is an issuer and cannot receive a balance: name the account that receives it"
         ));
     }
     Ok(account)
 }
 
-/// Returns whether a text is a number with a point or an exponent, as in `1.23457e17` and `123.0`.
+/// Returns true if a text is a number with a point or an exponent, as in `1.23457e17` and `123.0`.
 fn looks_rounded(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_digit() || b".eE+-".contains(&byte);
     text.starts_with(|first: char| first.is_ascii_digit())
@@ -37,35 +37,38 @@ fn looks_rounded(text: &str) -> bool {
         && text.parse::<f64>().is_ok()
 }
 
-/// An asset.
+/// Parses an asset.
 pub(super) fn asset(text: &str) -> Result<AssetId, String> {
     text.parse()
         .map_err(|error| format!("the asset `{text}`: {error}"))
 }
 
-/// An amount; none for a zero, of which there is nothing to issue.
+/// Parses an amount. Returns none for zero, which is not issued.
 pub(super) fn amount(text: &str) -> Result<Option<Amount>, String> {
-    let wrong = |why: &str| Err(format!("the amount `{text}` {why}"));
+    let malformed = |reason: &str| Err(format!("the amount `{text}` {reason}"));
     let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_whole {
         if text.bytes().all(|byte| byte == b'0') {
             return Ok(None);
         }
         let amount = text.parse().ok().and_then(Amount::new);
-        return amount.map_or_else(|| wrong("is more than 9007199254740991"), |it| Ok(Some(it)));
+        return amount.map_or_else(
+            || malformed("is more than 9007199254740991"),
+            |amount| Ok(Some(amount)),
+        );
     }
     match text.strip_prefix('-') {
         Some(rest) if rest.parse::<f64>().is_ok() => {
-            wrong("is below zero: an opening balance brings something in; leave the line out")
+            malformed("is below zero: an opening balance is more than 0; remove the line")
         }
-        _ if looks_rounded(text) => wrong(
+        _ if looks_rounded(text) => malformed(
             "is no whole number: write it in the asset's smallest unit, without a point or exponent",
         ),
-        _ => wrong("is no whole number from 1 to 9007199254740991"),
+        _ => malformed("is no whole number from 1 to 9007199254740991"),
     }
 }
 
-/// A day (its beginning, in UTC), or a moment with its zone.
+/// Parses a date: a day, which means its start in UTC, or a time with its zone. It must not be after `now`.
 pub(super) fn date(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let day = text
         .parse::<jiff::civil::Date>()
@@ -75,14 +78,12 @@ pub(super) fn date(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         Some(day) => day.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()),
         None => text.parse::<jiff::Timestamp>(),
     };
-    let form = "a date is 2024-12-31 or 2024-12-31T18:30:00Z";
-    let moment = moment.map_err(|_| format!("`{text}` is none: {form}"))?;
+    let form = "write 2024-12-31 or 2024-12-31T18:30:00Z";
+    let moment = moment.map_err(|_| format!("`{text}` is not a date: {form}"))?;
     let since = u64::try_from(moment.as_millisecond());
-    let moment = Timestamp(since.map_err(|_| format!("`{text}` is before 1970"))?);
+    let moment = Timestamp(since.map_err(|_| format!("the date `{text}` is before 1970"))?);
     if moment > now {
-        return Err(format!(
-            "`{text}` is in the future, and nothing is kept for later"
-        ));
+        return Err(format!("the date `{text}` is in the future"));
     }
     Ok(moment)
 }
@@ -101,8 +102,8 @@ mod tests {
             "user:123456789012345678.0",
             "user:1e5",
         ] {
-            let refused = account(rounded).expect_err(rounded);
-            assert!(refused.contains("as text"), "{refused}");
+            let error = account(rounded).expect_err(rounded);
+            assert!(error.contains("as text"), "{error}");
         }
         let bare = account("123").expect_err("a bare number");
         assert!(bare.contains("as in `user:123`"), "{bare}");
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!(read("9007199254740991"), Ok(Some(9_007_199_254_740_991)));
         assert_eq!(read("007"), Ok(Some(7)));
         assert_eq!((read("0"), read("00")), (Ok(None), Ok(None)));
-        for (text, why) in [
+        for (text, reason) in [
             ("9007199254740992", "more than"),
             ("99999999999999999999999", "more than"),
             ("-5", "below zero"),
@@ -129,8 +130,8 @@ mod tests {
             ("", "no whole number from"),
             ("none", "no whole number from"),
         ] {
-            let refused = amount(text).expect_err(text);
-            assert!(refused.contains(why), "{refused}");
+            let error = amount(text).expect_err(text);
+            assert!(error.contains(reason), "{error}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A list of balances as a spreadsheet writes it (CSV): read and checked as far as the list alone
-//! tells, each mistake with its line.
+//! A list of balances as comma-separated values. Checks that need only the list are made here, and each mistake has
+//! the number of its line.
 
 use std::collections::HashMap;
 
@@ -10,30 +10,30 @@ use super::fields;
 use crate::http::MEMO_CHARS_MAX;
 use crate::service::OpeningRow;
 
-/// Rows in one list.
+/// The most rows of a list.
 const ROWS_MAX: usize = 1_000_000;
 
-/// What stands between the fields of a line.
+/// The possible delimiters between the fields of a line.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
-/// A list that is right by itself.
+/// A list without mistakes of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct List {
-    /// The rows. No account stands twice with the same asset.
+    /// The rows. No two have the same account and asset.
     pub(super) rows: Vec<Row>,
-    /// Rows of nothing, which are left out.
+    /// Number of rows with the amount 0, which are skipped.
     pub(super) zeros: u64,
 }
 
-/// One row.
+/// One row of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Row {
-    /// Where it stands in the list.
+    /// The number of its line, from 1.
     pub(super) line: u64,
     pub(super) opening: OpeningRow,
 }
 
-/// What is wrong with a line.
+/// A mistake in one line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Mistake {
     pub(super) line: u64,
@@ -49,7 +49,7 @@ impl Mistake {
     }
 }
 
-/// Where each column stands in a list.
+/// The position of each column in a list.
 struct Columns {
     account: usize,
     asset: usize,
@@ -61,7 +61,7 @@ struct Columns {
 impl Columns {
     fn of(header: &StringRecord) -> Result<Self, Mistake> {
         let known = ["account", "asset", "amount", "date", "memo"];
-        let wrong = |what: String| {
+        let mistake = |what: String| {
             Mistake::new(
                 1,
                 format!("{what}; the first line is account,asset,amount[,date][,memo]"),
@@ -69,65 +69,66 @@ impl Columns {
         };
         let names: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
         if let Some(other) = names.iter().find(|name| !known.contains(&name.as_str())) {
-            return Err(wrong(format!("`{other}` is no column of this list")));
+            return Err(mistake(format!("`{other}` is no column of this list")));
         }
-        let place = |name: &str| {
-            let mut places = names.iter().enumerate().filter(|(_, it)| *it == name);
-            let first = places.next().map(|(place, _)| place);
-            match places.next() {
+        let position = |name: &str| {
+            let mut positions = names.iter().enumerate().filter(|(_, it)| *it == name);
+            let first = positions.next().map(|(position, _)| position);
+            match positions.next() {
                 None => Ok(first),
-                Some(_) => Err(wrong(format!("the column `{name}` is there twice"))),
+                Some(_) => Err(mistake(format!("the column `{name}` is there twice"))),
             }
         };
-        let must = |name: &str| {
-            place(name)?.ok_or_else(|| wrong(format!("the column `{name}` is missing")))
+        let required = |name: &str| {
+            position(name)?.ok_or_else(|| mistake(format!("the column `{name}` is missing")))
         };
         Ok(Self {
-            account: must("account")?,
-            asset: must("asset")?,
-            amount: must("amount")?,
-            date: place("date")?,
-            memo: place("memo")?,
+            account: required("account")?,
+            asset: required("asset")?,
+            amount: required("amount")?,
+            date: position("date")?,
+            memo: position("memo")?,
         })
     }
 
-    /// Reads a row; none if there is nothing of it to issue.
+    /// Parses a row. Returns none if its amount is 0.
     fn read(
         &self,
         line: u64,
         record: &StringRecord,
         now: Timestamp,
     ) -> Result<Option<Row>, Mistake> {
-        let wrong = |what: String| Mistake::new(line, what);
-        let text = |place: usize| record.get(place).unwrap_or_default();
-        let given = |place: Option<usize>| place.map(text).filter(|text| !text.is_empty());
-        let account = fields::account(text(self.account)).map_err(wrong)?;
-        let asset = fields::asset(text(self.asset)).map_err(wrong)?;
-        let Some(amount) = fields::amount(text(self.amount)).map_err(wrong)? else {
+        let mistake = |what: String| Mistake::new(line, what);
+        let text = |position: usize| record.get(position).unwrap_or_default();
+        let optional = |position: Option<usize>| position.map(text).filter(|text| !text.is_empty());
+        let account = fields::account(text(self.account)).map_err(mistake)?;
+        let asset = fields::asset(text(self.asset)).map_err(mistake)?;
+        let Some(amount) = fields::amount(text(self.amount)).map_err(mistake)? else {
             return Ok(None);
         };
-        let effective_at = given(self.date).map(|text| fields::date(text, now));
-        let memo = given(self.memo).map(str::to_owned);
+        let effective_at = optional(self.date).map(|text| fields::date(text, now));
+        let memo = optional(self.memo).map(str::to_owned);
         if memo
             .as_ref()
             .is_some_and(|memo| memo.chars().count() > MEMO_CHARS_MAX)
         {
-            return Err(wrong(format!(
-                "a memo has {MEMO_CHARS_MAX} characters at most"
+            return Err(mistake(format!(
+                "a memo has at most {MEMO_CHARS_MAX} characters"
             )));
         }
         let opening = OpeningRow {
             account,
             asset,
             amount,
-            effective_at: effective_at.transpose().map_err(wrong)?,
+            effective_at: effective_at.transpose().map_err(mistake)?,
             memo,
         };
         Ok(Some(Row { line, opening }))
     }
 }
 
-/// Reads a list, or says all that is wrong with it. Rows of one account and asset are summed, or wrong.
+/// Parses a list, or returns all of its mistakes. Rows with the same account and asset are summed if `sum` is true,
+/// and are mistakes otherwise.
 pub(super) fn read(bytes: &[u8], now: Timestamp, sum: bool) -> Result<List, Vec<Mistake>> {
     read_up_to(ROWS_MAX, bytes, now, sum)
 }
@@ -138,7 +139,7 @@ fn read_up_to(
     now: Timestamp,
     sum: bool,
 ) -> Result<List, Vec<Mistake>> {
-    // Spreadsheets begin a text with a mark of its encoding.
+    // Spreadsheets write a byte order mark at the start.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = ReaderBuilder::new()
         .trim(Trim::All)
@@ -146,20 +147,21 @@ fn read_up_to(
         .from_reader(bytes);
     let header = reader.headers().map_err(|error| vec![unreadable(&error)])?;
     let columns = Columns::of(header).map_err(|mistake| vec![mistake])?;
-    let (mut list, mut mistakes) = (Merged::new(sum), Vec::new());
+    let mut list = ListBuilder::new(sum);
+    let mut mistakes = Vec::new();
     for record in reader.records() {
-        let read = record
+        let result = record
             .map_err(|error| unreadable(&error))
             .and_then(|record| {
                 let line = record.position().map_or(0, csv::Position::line);
                 list.add(columns.read(line, &record, now)?)?;
                 if list.read > rows_max {
-                    let what = format!("a list has {rows_max} rows at most; split it");
+                    let what = format!("a list has at most {rows_max} rows; split it");
                     return Err(Mistake::new(line, what));
                 }
                 Ok(())
             });
-        mistakes.extend(read.err());
+        mistakes.extend(result.err());
         if list.read > rows_max {
             break;
         }
@@ -171,7 +173,7 @@ fn read_up_to(
     }
 }
 
-/// The delimiter of a list: the one that its first line has most of.
+/// The delimiter of a list: the most frequent one of its first line.
 fn delimiter(bytes: &[u8]) -> u8 {
     let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
     let count = |delimiter: u8| first.split(|byte| *byte == delimiter).count();
@@ -184,21 +186,22 @@ fn delimiter(bytes: &[u8]) -> u8 {
     found
 }
 
-/// Rows so far, each account once with each asset.
-struct Merged {
+/// A list while its rows are read.
+struct ListBuilder {
     sum: bool,
-    /// Rows that were read, of nothing or not.
+    /// Number of rows that were read, including skipped ones.
     read: usize,
-    places: HashMap<(AccountId, AssetId), usize>,
+    /// The index of the row of each account and asset.
+    indices: HashMap<(AccountId, AssetId), usize>,
     list: List,
 }
 
-impl Merged {
+impl ListBuilder {
     fn new(sum: bool) -> Self {
         Self {
             sum,
             read: 0,
-            places: HashMap::new(),
+            indices: HashMap::new(),
             list: List {
                 rows: Vec::new(),
                 zeros: 0,
@@ -214,16 +217,16 @@ impl Merged {
         };
         let Row { line, opening } = &row;
         let name = (opening.account.clone(), opening.asset.clone());
-        let before = self.places.get(&name).copied();
-        let Some(first) = before.and_then(|place| self.list.rows.get_mut(place)) else {
-            self.places.insert(name, self.list.rows.len());
+        let index = self.indices.get(&name).copied();
+        let Some(first) = index.and_then(|index| self.list.rows.get_mut(index)) else {
+            self.indices.insert(name, self.list.rows.len());
             self.list.rows.push(row);
             return Ok(());
         };
         if !self.sum {
-            let (account, asset, before) = (&opening.account, &opening.asset, first.line);
             let what = format!(
-                "`{account}` has {asset} in line {before} already; put both into one line, or say --sum"
+                "`{}` has {} in line {} already; merge the two lines, or pass --sum",
+                opening.account, opening.asset, first.line
             );
             return Err(Mistake::new(*line, what));
         }
@@ -231,10 +234,10 @@ impl Merged {
         let sum = first.amount.get().checked_add(opening.amount.get());
         let sum = sum.and_then(Amount::new);
         first.amount = sum.ok_or_else(|| {
-            let what = "together with the lines before it is more than 9007199254740991";
+            let what = "the sum with the lines before is more than 9007199254740991";
             Mistake::new(*line, what)
         })?;
-        // What is not the same of all parts cannot be said of the sum.
+        // A memo or a date that the rows do not share does not apply to their sum.
         first.memo = first
             .memo
             .take()
@@ -253,9 +256,9 @@ fn unreadable(error: &csv::Error) -> Mistake {
             expected_len, len, ..
         } => Mistake::new(
             line,
-            format!("{len} fields, where the first line has {expected_len}"),
+            format!("the line has {len} fields, and the first line has {expected_len}"),
         ),
-        csv::ErrorKind::Utf8 { .. } => Mistake::new(line, "this is not UTF-8"),
+        csv::ErrorKind::Utf8 { .. } => Mistake::new(line, "the line is not valid UTF-8"),
         _ => Mistake::new(line, error),
     }
 }
@@ -267,7 +270,7 @@ mod tests {
     /// 2026-01-01.
     const NOW: Timestamp = Timestamp(1_767_225_600_000);
 
-    fn said(list: &str) -> Vec<String> {
+    fn mistakes_of(list: &str) -> Vec<String> {
         let mistakes = read(list.as_bytes(), NOW, false).expect_err(list);
         mistakes
             .iter()
@@ -311,10 +314,10 @@ mod tests {
              user:1,coin\n",
             "m".repeat(MEMO_CHARS_MAX)
         );
-        let said = said(&list);
-        assert_eq!(said.len(), 11, "{said:#?}");
-        for (said, line) in said.iter().zip(3..) {
-            assert!(said.starts_with(&format!("{line}: ")), "{said}");
+        let mistakes = mistakes_of(&list);
+        assert_eq!(mistakes.len(), 11, "{mistakes:#?}");
+        for (mistake, line) in mistakes.iter().zip(3..) {
+            assert!(mistake.starts_with(&format!("{line}: ")), "{mistake}");
         }
     }
 
@@ -338,15 +341,15 @@ mod tests {
             ("account,asset,amount,name\n", "`name` is no column"),
             ("account,asset,amount,asset\n", "there twice"),
         ] {
-            let said = said(list);
+            let mistakes = mistakes_of(list);
             assert!(
-                said.len() == 1 && said[0].starts_with("1: ") && said[0].contains(what),
-                "{said:?}"
+                mistakes.len() == 1 && mistakes[0].starts_with("1: ") && mistakes[0].contains(what),
+                "{mistakes:?}"
             );
         }
     }
 
-    /// However a list is saved again, its rows are the same.
+    /// Spreadsheets may save a list with other line ends, delimiters, quotes or orders of columns.
     #[test]
     fn a_list_that_is_saved_again_has_the_same_rows() {
         let list = "account,asset,amount,memo\nuser:1,coin,5,hello\nuser:2,coin,7,\n";
@@ -378,9 +381,9 @@ mod tests {
                     user:1,gem,5,a\n\
                     user:1,coin,6,b\n\
                     user:1,coin,0,b\n";
-        let refused = said(list);
-        assert_eq!(refused.len(), 1, "{refused:?}");
-        assert!(refused[0].starts_with("4: ") && refused[0].contains("in line 2 already"));
+        let mistakes = mistakes_of(list);
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert!(mistakes[0].starts_with("4: ") && mistakes[0].contains("in line 2 already"));
         let summed = read(list.as_bytes(), NOW, true).expect("a list");
         let amounts: Vec<_> = summed
             .rows

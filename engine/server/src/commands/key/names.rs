@@ -1,4 +1,5 @@
-//! The names that a new key is bound to: each must be there, since a key for another one would open nothing.
+//! Checks that the economies and assets to which a new key is bound exist: a key with a misspelt name would allow
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -8,48 +9,48 @@ use bursar_storage::State;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::commands::CommandError;
-use crate::commands::owner::owner_says;
+use crate::commands::error::CommandError;
+use crate::commands::owner::into_body;
 use crate::service::SYSTEM;
 
-/// Names that are told where one was not found.
+/// The most existing names that an error lists.
 const NAMES_SHOWN: usize = 10;
 
 /// The economies of a file, each with its assets.
-pub(super) struct Names(BTreeMap<String, BTreeSet<String>>);
+pub(super) struct ExistingNames(BTreeMap<String, BTreeSet<String>>);
 
-impl Names {
-    /// The names in a file that nobody serves.
+impl ExistingNames {
+    /// Reads the names from the state of a file.
     pub(super) fn of(state: &State) -> Self {
-        let all = state.economies().iter();
-        let named = all.filter(|(economy, _)| economy.as_str() != SYSTEM);
-        let assets = named.map(|(economy, books)| {
+        let economies = state.economies().iter();
+        let economies = economies.filter(|(economy, _)| economy.as_str() != SYSTEM);
+        let names = economies.map(|(economy, books)| {
             let assets = books.assets().iter().map(|(asset, _)| asset.to_string());
             (economy.to_string(), assets.collect())
         });
-        Self(assets.collect())
+        Self(names.collect())
     }
 
-    /// The names that the owner of a file tells; assets only of the economies that a key is bound to.
-    pub(super) async fn ask(client: &mut Client, patch: &KeyPatch) -> Result<Self, CommandError> {
+    /// Requests the names from the server that uses the file. Requests assets only of the economies of the key.
+    pub(super) async fn fetch(client: &mut Client, patch: &KeyPatch) -> Result<Self, CommandError> {
         let mut names = BTreeMap::new();
-        for economy in listed(client, "/v1/economies", "economies").await? {
-            let is_meant = match &patch.economies {
+        for economy in fetch_ids(client, "/v1/economies", "economies").await? {
+            let is_bound = match &patch.economies {
                 Patch::Set(bound) => bound.iter().any(|it| it.as_str() == economy),
                 Patch::Keep | Patch::Clear => true,
             };
-            let found = if is_meant && matches!(patch.transfer_cap, Patch::Set(_)) {
+            let assets = if is_bound && matches!(patch.transfer_cap, Patch::Set(_)) {
                 let route = format!("/v1/economies/{economy}/assets");
-                listed(client, &route, "assets").await?
+                fetch_ids(client, &route, "assets").await?
             } else {
                 BTreeSet::new()
             };
-            names.insert(economy, found);
+            names.insert(economy, assets);
         }
         Ok(Self(names))
     }
 
-    /// Makes sure that there is everything that a key names.
+    /// Fails if the file lacks an economy or an asset that a key names.
     pub(super) fn check(&self, patch: &KeyPatch) -> Result<(), CommandError> {
         let mut bound: Vec<&BTreeSet<String>> = self.0.values().collect();
         if let Patch::Set(economies) = &patch.economies {
@@ -63,8 +64,8 @@ impl Names {
         };
         for asset in cap.caps().keys() {
             if !bound.iter().any(|assets| assets.contains(asset.as_str())) {
-                let there = bound.iter().copied().flatten().collect();
-                return Err(missing("asset", asset, &there));
+                let existing = bound.iter().copied().flatten().collect();
+                return Err(missing("asset", asset, &existing));
             }
         }
         Ok(())
@@ -76,33 +77,33 @@ impl Names {
     }
 }
 
-/// An error that names what there is instead.
-fn missing(what: &str, name: &impl Display, there: &BTreeSet<&String>) -> CommandError {
-    let mut shown: Vec<&str> = there
+/// The error about a name that does not exist, with the names that do.
+fn missing(kind: &str, name: &impl Display, existing: &BTreeSet<&String>) -> CommandError {
+    let mut shown: Vec<&str> = existing
         .iter()
         .take(NAMES_SHOWN)
         .map(|it| it.as_str())
         .collect();
-    if there.len() > NAMES_SHOWN {
+    if existing.len() > NAMES_SHOWN {
         shown.push("…");
     }
-    let there = if shown.is_empty() {
+    let existing = if shown.is_empty() {
         "there is none yet".into()
     } else {
         format!("there is {}", shown.join(", "))
     };
-    CommandError::new(format!("no {what} here is called `{name}`: {there}"))
+    CommandError::new(format!("no {kind} is called `{name}`: {existing}"))
 }
 
-/// The ids in a list that the owner of a file gives.
-async fn listed(
+/// Requests a list from the server that uses the file, and returns the ids in it.
+async fn fetch_ids(
     client: &mut Client,
     path: &str,
     list: &str,
 ) -> Result<BTreeSet<String>, CommandError> {
-    let answer = client.get(path).await.map_err(CommandError::new)?;
-    let answer = owner_says(&answer)?;
-    let items = answer.get(list).and_then(Value::as_array);
+    let response = client.get(path).await.map_err(CommandError::new)?;
+    let body = into_body(&response)?;
+    let items = body.get(list).and_then(Value::as_array);
     let ids = items.into_iter().flatten();
     Ok(ids
         .filter_map(|item| Some(item.get("id")?.as_str()?.to_owned()))
@@ -114,14 +115,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_names_are_told() {
-        let told = |count: usize| {
+    fn an_error_lists_names_up_to_a_limit() {
+        let error = |count: usize| {
             let names: BTreeSet<String> =
                 (0..count).map(|number| format!("n{number:02}")).collect();
             missing("economy", &"gild", &names.iter().collect()).to_string()
         };
-        assert!(told(0).ends_with("`gild`: there is none yet"));
-        assert!(told(NAMES_SHOWN).ends_with(", n08, n09"));
-        assert!(told(NAMES_SHOWN + 1).ends_with(", n09, …"));
+        assert!(error(0).ends_with("`gild`: there is none yet"));
+        assert!(error(NAMES_SHOWN).ends_with(", n08, n09"));
+        assert!(error(NAMES_SHOWN + 1).ends_with(", n09, …"));
     }
 }

@@ -1,4 +1,4 @@
-//! `bursar plugin check`
+//! `bursar plugin check`: the checks of an upload, and simulated games.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,23 +9,25 @@ use bursar_workbench::simulation;
 use clap::Args;
 
 use crate::commands::component::Component;
+use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::progress::progress_in;
-use crate::commands::{CommandError, Done, host, seed, style};
+use crate::commands::runtime::{host, seed};
+use crate::commands::style;
 use crate::random;
 
-/// Rounds of each game that are played, if nothing else is said.
+/// The default number of rounds of each simulated game.
 const ROUNDS: u64 = 1_000_000;
 
-/// Check a component as a server does at upload: the same code, the same verdict.
+/// Check a component as a server does at upload.
 #[derive(Args, Debug)]
 pub(in crate::commands) struct Check {
     /// The component, a `.wasm` file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Play each game whose odds the manifest states, and compare what comes back
+    /// Play each game whose odds the manifest states, and compare its returns with them
     #[arg(long)]
     simulate: bool,
-    /// How many rounds of each game are played
+    /// Number of rounds of each game
     #[arg(
         long,
         value_name = "N",
@@ -33,13 +35,13 @@ pub(in crate::commands) struct Check {
         requires = "simulate"
     )]
     rounds: u64,
-    /// What the draws are made from, 64 hexadecimal digits; at random unless said
+    /// Seed of the draws, 64 hexadecimal digits; random by default
     #[arg(long, value_name = "HEX", requires = "simulate", value_parser = seed)]
     seed: Option<Seed>,
 }
 
 impl Check {
-    pub(super) fn run(self) -> Done {
+    pub(super) fn run(self) -> CommandResult {
         let component = Component::read(&self.file)?;
         match component.load(&host()?) {
             Ok(plugin) => {
@@ -60,7 +62,7 @@ impl Check {
                     lines.for_each(style::note);
                 }
                 if self.simulate {
-                    return self.play(&plugin);
+                    return self.simulate(&plugin);
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -71,43 +73,43 @@ impl Check {
                 }
                 Ok(ExitCode::FAILURE)
             }
-            Err(failed) => Err(CommandError::new(failed)),
+            Err(error) => Err(CommandError::new(error)),
         }
     }
 
-    /// Plays each game whose odds are stated. Fails if one returns something else.
-    fn play(&self, plugin: &LoadedPlugin) -> Done {
+    /// Plays each game whose odds the manifest states. Fails if the returns of one differ from its odds.
+    fn simulate(&self, plugin: &LoadedPlugin) -> CommandResult {
         let seed = self.seed.unwrap_or_else(random::seed);
         let odds = &plugin.manifest().odds;
         if odds.is_empty() {
-            style::note("its manifest states no odds: there is nothing to play");
+            style::note("the manifest states no odds, so there is no game to play");
         }
         let mut all_agree = true;
         for odds in odds {
             style::title(format!("{}: {}", odds.action, odds.description));
-            let mut told = progress_in("rounds", "played");
-            let played = simulation::play(plugin, odds, self.rounds, seed, |round| {
-                told(round, self.rounds);
+            let mut progress = progress_in("rounds", "played");
+            let result = simulation::play(plugin, odds, self.rounds, seed, |round| {
+                progress(round, self.rounds);
             });
-            let played = played.map_err(CommandError::new)?;
-            let agrees = played.agrees_with(odds.returns_ppm);
+            let result = result.map_err(CommandError::new)?;
+            let agrees = result.agrees_with(odds.returns_ppm);
             all_agree &= agrees;
             style::tick(
                 agrees,
                 format!(
-                    "returns {:.4} % of the stake, give or take {:.4} % (99.9 % of runs); stated are {:.4} %",
-                    played.returned_ppm / 1e4,
-                    played.margin_ppm / 1e4,
-                    stated(odds.returns_ppm),
+                    "returns {:.4} % of the stake, ± {:.4} % (99.9 % of runs); stated are {:.4} %",
+                    result.returned_ppm / 1e4,
+                    result.margin_ppm / 1e4,
+                    percent(odds.returns_ppm),
                 ),
             );
             style::note(format!(
                 "{} rounds; variance {:.3} (standard deviation {:.3} stakes); worst in one round: {} for the member, {} for the house",
-                played.rounds,
-                played.deviation.powi(2),
-                played.deviation,
-                played.worst_for_member,
-                played.worst_for_house,
+                result.rounds,
+                result.deviation.powi(2),
+                result.deviation,
+                result.worst_for_member,
+                result.worst_for_house,
             ));
         }
         Ok(if all_agree {
@@ -118,8 +120,8 @@ impl Check {
     }
 }
 
-/// Millionths as parts of a hundred.
-fn stated(ppm: u64) -> f64 {
+/// Converts parts per million into per cent.
+fn percent(ppm: u64) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "returns are small numbers")]
     let ppm = ppm as f64;
     ppm / 1e4

@@ -1,4 +1,4 @@
-//! `bursar plugin replay`
+//! `bursar plugin replay`: recorded calls, run again.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,81 +15,85 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::commands::component::Component;
-use crate::commands::owner::{Access, access, check_there};
+use crate::commands::error::{CommandError, CommandResult};
+use crate::commands::owner::{Access, access, check_exists};
 use crate::commands::progress::progress;
-use crate::commands::{CommandError, Done, host, style};
+use crate::commands::runtime::host;
+use crate::commands::style;
 
-/// Characters of what differs that are shown.
+/// The most characters of a differing value that are printed.
 const SHOWN_CHARS: usize = 400;
 
-/// Run recorded calls of a plugin again: by the component that ran, to the same end at the same cost;
-/// or by another one, to see what would have come of them. Nothing is written.
+/// Replay recorded calls of a plugin. Nothing is written.
 ///
-/// Another component runs on the same books, at the same moment and from the same draws, with the
-/// grants of the one that ran, or all that it asks for if it asks for more.
+/// By default the recorded component runs again; its result and its fuel must be those of the record. With
+/// --against, another component runs instead, to show which calls would have another result.
 ///
-/// Ends with 0 if nothing differs, with 1 if something does, and with 2 if a call could not be run.
+/// The other component runs on the same balances and state, at the same time and with the same draws. It has the
+/// grants of the recorded one, or all grants that it requests if it requests more.
+///
+/// Exit codes: 0 if all calls have the same result, 1 if a call differs, 2 if a call could not be run.
 #[derive(Args, Debug)]
 pub(in crate::commands) struct Replay {
-    /// The database file, which nobody serves; of one that is being served, a backup
+    /// The database file, which no server may use; to replay calls of a running server, make a backup
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The economy
+    /// The economy of the plugin
     #[arg(long)]
     economy: EconomyId,
-    /// The plugin
+    /// The name under which the plugin is installed
     #[arg(long)]
     plugin: PluginName,
-    /// One call only
+    /// Replay only the call with this id
     #[arg(long, value_name = "ID")]
     call: Option<Uuid>,
-    /// Only calls after this number of the economy's journal
+    /// Replay only calls after this record of the economy's journal
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after: u64,
-    /// The component that takes the place of the one that ran, a `.wasm` file
+    /// The component to run instead of the recorded one, a `.wasm` file
     #[arg(long, value_name = "COMPONENT")]
     against: Option<PathBuf>,
 }
 
-/// What a call came to that was run again.
-enum Ran {
-    /// The same.
+/// The result of the replay of one call.
+enum ReplayResult {
+    /// The result of the record.
     Same,
-    /// Something else: what differs.
+    /// Another result, with the differences.
     Differs(Vec<String>),
-    /// It did not run then either.
-    Never,
-    /// It could not be run: why.
-    Not(String),
+    /// None, because the recorded call did not run or did not end.
+    NotRecorded,
+    /// None, because the replay failed, with the reason.
+    Failed(String),
 }
 
-/// How many calls came to what, and what they burned.
+/// The number of calls by result, and their fuel.
 #[derive(Default)]
-struct Tally {
+struct ReplayTally {
     same: u64,
     differ: u64,
-    never: u64,
-    not_run: u64,
-    fuel_then: u64,
-    fuel_now: u64,
+    not_recorded: u64,
+    failed: u64,
+    recorded_fuel: u64,
+    replayed_fuel: u64,
 }
 
 impl Replay {
-    pub(super) fn run(self) -> Done {
-        check_there(&self.file)?;
+    pub(super) fn run(self) -> CommandResult {
+        check_exists(&self.file)?;
         match access(&self.file)? {
-            // The walk takes the lock again itself, for as long as it reads.
-            Access::Ours(lock) => drop(lock),
-            Access::Theirs(_) => {
+            // `PastCalls` itself takes the lock while it reads.
+            Access::Free(lock) => drop(lock),
+            Access::Served(_) => {
                 let path = self.file.display();
                 return Err(CommandError::new(format!(
-                    "{path} is being served: make a backup (`bursar backup {path} COPY`) and replay that"
+                    "{path} is being served: make a backup (`bursar backup {path} COPY`) and replay its calls"
                 )));
             }
         }
         let host = host()?;
         let substitute = match &self.against {
-            Some(path) => Some(Component::read(path)?.ready(&host)?),
+            Some(path) => Some(Component::read(path)?.load_or_fail(&host)?),
             None => None,
         };
         let file = PastCalls::open(&self.file).map_err(CommandError::new)?;
@@ -98,23 +102,24 @@ impl Replay {
             file: &file,
             loaded: HashMap::new(),
         };
-        let mut tally = Tally::default();
+        let mut tally = ReplayTally::default();
         let mut take = |past: PastCall| {
-            if self.is_meant(&past) {
-                let ran = match &substitute {
-                    Some(substitute) => by_another(substitute, &past, &mut tally),
-                    None => by_itself(&mut originals, &past, &mut tally),
+            if self.selects(&past) {
+                let result = match &substitute {
+                    Some(substitute) => replay_with(substitute, &past, &mut tally),
+                    None => replay_original(&mut originals, &past, &mut tally),
                 };
-                tally.count(&past, ran);
+                tally.count(&past, result);
             }
             self.call != Some(past.call.request.id.0)
         };
         file.each(&self.economy, &mut take, &mut progress("read"))
             .map_err(CommandError::new)?;
-        tally.conclude(&self)
+        tally.print(&self)
     }
 
-    fn is_meant(&self, past: &PastCall) -> bool {
+    /// Returns true if the options select a call.
+    fn selects(&self, past: &PastCall) -> bool {
         let request = &past.call.request;
         request.plugin == self.plugin
             && past.seq > self.after
@@ -122,127 +127,140 @@ impl Replay {
     }
 }
 
-/// Runs a call again over the answers that it was given then.
-fn by_itself(originals: &mut Originals<'_>, past: &PastCall, tally: &mut Tally) -> Ran {
+/// Runs the recorded component again over the recorded responses of the host.
+fn replay_original(
+    originals: &mut Originals<'_>,
+    past: &PastCall,
+    tally: &mut ReplayTally,
+) -> ReplayResult {
     let call = &past.call;
     if !call.has_run() {
-        return Ran::Never;
+        return ReplayResult::NotRecorded;
     }
     let Some(installed) = past.books.plugin(&call.request.plugin) else {
-        return Ran::Never;
+        return ReplayResult::NotRecorded;
     };
     let plugin = match originals.of(&call.component) {
         Ok(plugin) => plugin,
-        Err(why) => return Ran::Not(why),
+        Err(reason) => return ReplayResult::Failed(reason),
     };
     match replay(&plugin, &installed.installation, call) {
         Ok(repetition) => {
-            tally.burned(call.fuel, repetition.fuel);
-            Ran::to(repetition.differences, "now")
+            tally.add_fuel(call.fuel, repetition.fuel);
+            ReplayResult::new(repetition.differences, "now")
         }
-        Err(strays @ (ReplayError::Diverged(_) | ReplayError::Early { .. })) => {
-            Ran::Differs(vec![strays.to_string()])
+        Err(error @ (ReplayError::Diverged(_) | ReplayError::Early { .. })) => {
+            ReplayResult::Differs(vec![error.to_string()])
         }
-        Err(ReplayError::Failed(failure)) => Ran::Not(failure.to_string()),
+        Err(ReplayError::Failed(failure)) => ReplayResult::Failed(failure.to_string()),
     }
 }
 
-/// Runs a call by another component, on the books of then.
-fn by_another(substitute: &LoadedPlugin, past: &PastCall, tally: &mut Tally) -> Ran {
+/// Runs another component on the books as they were before the call.
+fn replay_with(
+    substitute: &LoadedPlugin,
+    past: &PastCall,
+    tally: &mut ReplayTally,
+) -> ReplayResult {
     if matches!(past.call.ending, CallEnding::Broken { .. }) {
-        return Ran::Never;
+        return ReplayResult::NotRecorded;
     }
-    let was = recorded_outcome(&past.books, past.recorded_at, &past.call);
-    let would_be = match run_substitute(substitute, &past.books, past.recorded_at, &past.call) {
-        Ok(would_be) => would_be,
-        // The members would have been told so.
-        Err(why @ (SubstituteError::NotThere(_) | SubstituteError::Arguments(_))) => {
-            return Ran::Differs(vec![why.to_string()]);
+    let recorded = recorded_outcome(&past.books, past.recorded_at, &past.call);
+    let replayed = match run_substitute(substitute, &past.books, past.recorded_at, &past.call) {
+        Ok(outcome) => outcome,
+        // These are rejections that a caller of the plugin would have received.
+        Err(error @ (SubstituteError::NotThere(_) | SubstituteError::Arguments(_))) => {
+            return ReplayResult::Differs(vec![error.to_string()]);
         }
-        Err(why @ (SubstituteError::Configuration(_) | SubstituteError::NotInstalled(_))) => {
-            return Ran::Not(why.to_string());
+        Err(error @ (SubstituteError::Configuration(_) | SubstituteError::NotInstalled(_))) => {
+            return ReplayResult::Failed(error.to_string());
         }
     };
-    tally.burned(was.fuel, would_be.fuel);
-    Ran::to(was.differences(&would_be), "would be")
+    tally.add_fuel(recorded.fuel, replayed.fuel);
+    ReplayResult::new(recorded.differences(&replayed), "would be")
 }
 
-impl Ran {
-    /// What came of a run, and the word for how it is in it.
-    fn to(differences: Vec<Difference>, is: &str) -> Self {
+impl ReplayResult {
+    /// The result for a list of differences. `label` stands before each replayed value.
+    fn new(differences: Vec<Difference>, label: &str) -> Self {
         if differences.is_empty() {
             return Self::Same;
         }
-        let said = differences.into_iter().flat_map(|it| {
-            let was = format!("{}: {}", it.part, cut(&it.was));
-            [was, format!("  {is}: {}", cut(&it.would_be))]
+        let lines = differences.into_iter().flat_map(|it| {
+            let recorded = format!("{}: {}", it.part, cut(&it.was));
+            [recorded, format!("  {label}: {}", cut(&it.would_be))]
         });
-        Self::Differs(said.collect())
+        Self::Differs(lines.collect())
     }
 }
 
-impl Tally {
-    fn burned(&mut self, then: u64, now: u64) {
-        self.fuel_then = self.fuel_then.saturating_add(then);
-        self.fuel_now = self.fuel_now.saturating_add(now);
+impl ReplayTally {
+    fn add_fuel(&mut self, recorded: u64, replayed: u64) {
+        self.recorded_fuel = self.recorded_fuel.saturating_add(recorded);
+        self.replayed_fuel = self.replayed_fuel.saturating_add(replayed);
     }
 
-    fn count(&mut self, past: &PastCall, ran: Ran) {
+    /// Counts a result, and prints a call that differs or failed.
+    fn count(&mut self, past: &PastCall, result: ReplayResult) {
         let request = &past.call.request;
-        let named = || {
-            let (action, caller, id) = (&request.action, &request.caller, request.id);
-            let (seq, version) = (past.seq, &past.version);
-            format!("{action} by {caller}, call {id}, record {seq} of bursar {version}")
+        let title = || {
+            format!(
+                "{} by {}, call {}, record {} of bursar {}",
+                request.action, request.caller, request.id, past.seq, past.version
+            )
         };
-        match ran {
-            Ran::Same => self.same += 1,
-            Ran::Never => self.never += 1,
-            Ran::Differs(differences) => {
+        match result {
+            ReplayResult::Same => self.same += 1,
+            ReplayResult::NotRecorded => self.not_recorded += 1,
+            ReplayResult::Differs(differences) => {
                 self.differ += 1;
-                style::tick(false, named());
+                style::tick(false, title());
                 differences.into_iter().for_each(style::note);
             }
-            Ran::Not(why) => {
-                self.not_run += 1;
-                style::tick(false, named());
-                style::note(format!("not run: {why}"));
+            ReplayResult::Failed(reason) => {
+                self.failed += 1;
+                style::tick(false, title());
+                style::note(format!("not run: {reason}"));
             }
         }
     }
 
-    fn conclude(self, replay: &Replay) -> Done {
+    /// Prints the counts and returns the exit code.
+    fn print(self, replay: &Replay) -> CommandResult {
         let Self {
             same,
             differ,
-            never,
-            not_run,
-            fuel_then,
-            fuel_now,
+            not_recorded,
+            failed,
+            recorded_fuel,
+            replayed_fuel,
         } = self;
-        if same + differ + never + not_run == 0 {
+        if same + differ + not_recorded + failed == 0 {
             return Err(CommandError::new(format!(
-                "there is no such call of {} in {}",
+                "the economy {1} has no such call of {0}; check --economy, --plugin, --call and --after",
                 replay.plugin, replay.economy
             )));
         }
-        let what = if replay.against.is_some() {
-            "would come"
+        let have = if replay.against.is_some() {
+            "would have"
         } else {
-            "come"
+            "have"
         };
         style::tick(
-            differ + not_run == 0,
+            differ + failed == 0,
             format!(
-                "{same} calls {what} to the same, {differ} to something else, {not_run} could not be run"
+                "{same} calls {have} the same result, {differ} another one, {failed} could not be run"
             ),
         );
-        if never > 0 {
+        if not_recorded > 0 {
             style::note(format!(
-                "{never} had not run, or were not brought to an end"
+                "{not_recorded} calls are not replayed, because their recorded run did not start or did not end"
             ));
         }
-        style::note(format!("fuel: {fuel_then} units then, {fuel_now} now"));
-        Ok(match (differ, not_run) {
+        style::note(format!(
+            "fuel: {recorded_fuel} units recorded, {replayed_fuel} replayed"
+        ));
+        Ok(match (differ, failed) {
             (0, 0) => ExitCode::SUCCESS,
             (0, _) => ExitCode::from(2),
             (_, _) => ExitCode::FAILURE,
@@ -250,7 +268,7 @@ impl Tally {
     }
 }
 
-/// The components that ran, out of the file.
+/// The recorded components, loaded from the file.
 struct Originals<'a> {
     host: &'a PluginHost,
     file: &'a PastCalls,
@@ -259,11 +277,12 @@ struct Originals<'a> {
 
 impl Originals<'_> {
     fn of(&mut self, digest: &Digest) -> Result<Arc<LoadedPlugin>, String> {
-        let (host, file) = (self.host, self.file);
+        let host = self.host;
+        let file = self.file;
         let loaded = self.loaded.entry(*digest).or_insert_with(|| {
             let bytes = file.component(digest).map_err(|error| error.to_string())?;
             let bytes =
-                bytes.ok_or_else(|| format!("the component {digest} is not in the file"))?;
+                bytes.ok_or_else(|| format!("the file does not contain the component {digest}"))?;
             host.load(*digest, &bytes)
                 .map_err(|report| report.to_string())
         });

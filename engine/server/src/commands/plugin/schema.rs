@@ -1,4 +1,4 @@
-//! `bursar plugin schema`
+//! `bursar plugin schema`: the JSON Schema of manifests.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,19 +6,19 @@ use std::process::ExitCode;
 use bursar_host::Manifest;
 use clap::Args;
 
-use crate::commands::{CommandError, Done};
+use crate::commands::error::{CommandError, CommandResult};
 
-/// Print the JSON Schema of manifests.
+/// Print the JSON Schema of plugin manifests.
 #[derive(Args, Debug)]
 pub(in crate::commands) struct Schema;
 
 impl Schema {
-    #[expect(clippy::unused_self, reason = "every command is run like this")]
-    pub(super) fn run(self) -> Done {
+    #[expect(clippy::unused_self, reason = "all commands have the same method")]
+    pub(super) fn run(self) -> CommandResult {
         let schema = Manifest::schema();
         let document = serde_json::to_string_pretty(&schema).map_err(CommandError::new)?;
         let mut out = std::io::stdout().lock();
-        // A reader that has seen enough closes the pipe, which is no failure of the command.
+        // A reader may close the pipe early, which is no failure of the command.
         drop(writeln!(out, "{document}"));
         Ok(ExitCode::SUCCESS)
     }

@@ -1,20 +1,20 @@
-//! Jobs before the workers, and which of them starts next: start-time fair queueing on two levels
-//! (Goyal, Vin and Cheng, "Start-time Fair Queuing", SIGCOMM 1996).
+//! The queue of jobs for the workers: start-time fair queueing on two levels (Goyal, Vin and Cheng, "Start-time Fair
+//! Queueing: A Scheduling Algorithm for Integrated Services Packet Switching Networks", SIGCOMM 1996).
 //!
-//! Each economy has a *virtual time*, the worker time that its jobs have taken, and within an economy each
-//! plugin has one. The job that starts next is the oldest one of the plugin with the least virtual time in
-//! the economy with the least. One that returns after a while begins at the virtual time of what was
-//! started last: idleness earns nothing.
+//! Each economy has a *virtual time*, the worker time that its jobs have taken, and so has each plugin within its
+//! economy. The next job is the oldest one of the plugin with the least virtual time, in the economy with the least
+//! virtual time. An economy or plugin without jobs gains no advantage: when it returns, its virtual time is at least that
+//! of the job that started last.
 //!
-//! Worker time is charged and not processor time: a worker that is held is what the others lack, also
-//! while it waits for the file or for a component to load. A job is charged an estimate when it starts, so
-//! that several free workers do not all go to whoever has not been charged yet, and the rest when it ends.
+//! Jobs are charged worker time, not processor time: a worker is unavailable to others also while its job waits for the
+//! file or for a component to load. A job is charged an estimate when it starts and the difference when it ends. Without
+//! the estimate several free workers would all take jobs of the plugin that has not been charged yet.
 //!
-//! Jobs cannot be interrupted, so two rules keep workers free for those who come later. An economy that
-//! holds half of the workers starts nothing more while one that holds less could start something. And an
-//! economy may have one *long* job, but no further one that would leave no worker free of long jobs. So with
-//! two workers a single economy never makes another one wait for the end of a long job. (A worker that is
-//! kept for short jobs altogether would starve the long ones of an economy that also has short ones.)
+//! Jobs cannot be interrupted, so two rules keep workers free for later jobs. An economy with half of the workers starts
+//! no further job while an economy with fewer could start one. And an economy with a *long* job starts another long job
+//! only if a worker without a long job is left. So with two workers, one economy never makes another one wait for the end
+//! of a long job. (A worker that is reserved for short jobs would be no solution: an economy with both kinds of jobs could
+//! starve its long ones.)
 //!
 //! Time is a value here; there is no clock and no thread.
 
@@ -22,118 +22,119 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
-/// Processor time beyond which a job is long. A purchase takes less than a tenth of it.
+/// The processor time above which a job is long. A purchase takes less than a tenth of it.
 const LONG: Duration = Duration::from_millis(2);
 
-/// Worker time after which a job that runs counts as long, whatever was expected of it. More than [`LONG`]:
-/// on a busy machine a short one may have to wait for a processor.
+/// The worker time after which a running job counts as long even if a short one was expected. It is more than [`LONG`],
+/// because a short job may have to wait for a processor on a busy machine.
 const LONG_RUN: Duration = Duration::from_millis(20);
 
-/// The jobs of a plugin count as long for so many times the processor time of its last long one. So a
-/// plugin that has now short jobs and now long ones holds up short jobs of others for at most a
-/// hundredth of the time.
+/// The time for which jobs of a plugin count as long after a long one, as a multiple of its processor time. So a plugin
+/// with short and long jobs delays short jobs of others for at most a hundredth of the time.
 const LONG_FOR: u32 = 100;
 
-/// The worker time that a job is expected to take if nothing is known of its plugin.
+/// The estimate of the worker time of a job if its plugin is unknown.
 const ESTIMATE: Duration = Duration::from_millis(1);
 
-/// Plugins that have no job, of which it is remembered how long their jobs take.
+/// The most plugins whose durations of jobs are stored.
 const REMEMBERED_MAX: usize = 4_096;
 
-/// Economies that have no job, of which it is remembered that they are ahead of the others.
+/// The most economies without a job whose virtual time is stored because it is ahead of the others.
 const AHEAD_MAX: usize = 256;
 
-/// Jobs that wait, and what is known of those that run.
+/// The waiting jobs, and the accounts of running ones.
 pub(super) struct FairQueue<E, P, J> {
     workers: usize,
-    economies: BTreeMap<E, Economy<P, J>>,
-    /// The virtual time of the economies: that of the one which started something last, at its start.
+    economies: BTreeMap<E, EconomyQueue<P, J>>,
+    /// The virtual time of this level: that of the economy that started a job last, at the start of the job.
     clock: Duration,
-    running: Vec<Running<E>>,
+    running: Vec<RunningJob<E>>,
     waiting: usize,
-    paces: HashMap<(E, P), Pace>,
-    /// Counts what was put in and what was started.
+    durations: HashMap<(E, P), JobDurations>,
+    /// The number of pushed and started jobs, for an order of both.
     counter: u64,
 }
 
-/// The part of a line in its level.
+/// The usage of an economy, or of a plugin within its economy.
 #[derive(Clone, Copy, Default, Debug)]
-struct Usage {
-    /// Worker time that was charged, since the common beginning of the level.
+struct VirtualTime {
+    /// The worker time that was charged: the virtual time.
     charged: Duration,
     waiting: usize,
     running: usize,
-    /// The time of its last start.
+    /// The number of its last start.
     turn: u64,
 }
 
-struct Economy<P, J> {
-    usage: Usage,
+/// The waiting jobs of an economy.
+struct EconomyQueue<P, J> {
+    usage: VirtualTime,
     /// The virtual time of its plugins.
     clock: Duration,
-    plugins: BTreeMap<P, Line<J>>,
+    plugins: BTreeMap<P, PluginQueue<J>>,
 }
 
-struct Line<J> {
-    usage: Usage,
+/// The waiting jobs of a plugin, in order of arrival.
+struct PluginQueue<J> {
+    usage: VirtualTime,
     jobs: VecDeque<(u64, J)>,
 }
 
-/// The length of a plugin's jobs.
+/// The durations of a plugin's jobs.
 #[derive(Clone, Copy, Default, Debug)]
-struct Pace {
-    /// Worker time of a job, as a mean in which older ones count less.
+struct JobDurations {
+    /// The exponential moving average of the worker time of a job.
     mean: Duration,
-    /// Until when its jobs count as long.
+    /// The time until which its jobs count as long.
     long_until: Duration,
     /// The end of its last job.
     ended: Duration,
 }
 
-/// A job that runs.
-struct Running<E> {
+/// A running job.
+struct RunningJob<E> {
     economy: E,
     number: u64,
     long: bool,
     began: Duration,
 }
 
-impl<E> Running<E> {
-    /// Returns true if it is long: also one that was expected to be short and is not.
+impl<E> RunningJob<E> {
+    /// Returns true if the job was expected to be long, or runs longer than a short one may.
     fn is_long(&self, now: Duration) -> bool {
         self.long || now.saturating_sub(self.began) > LONG_RUN
     }
 }
 
-/// A job that waits: by this it can be taken back.
+/// A ticket by which a waiting job can be cancelled.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(in super::super) struct Place<E, P> {
+pub(in super::super) struct QueueTicket<E, P> {
     economy: E,
     plugin: P,
     number: u64,
 }
 
-/// A job that was started; it is charged for until it is given back with [`FairQueue::end`].
+/// A started job. It must be passed to [`FairQueue::end`], which charges its worker time.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Started<E, P> {
+pub(super) struct RunningTicket<E, P> {
     economy: E,
     plugin: P,
     number: u64,
     estimate: Duration,
 }
 
-/// The time that a job took.
+/// The time that a job has taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Took {
-    /// Time for which it held its worker.
+pub(super) struct JobTimes {
+    /// The worker time: the time for which the job has held its worker.
     pub(super) held: Duration,
-    /// Processor time of its worker.
+    /// The processor time of its worker.
     pub(super) cpu: Duration,
 }
 
 impl<E: Clone + Ord + Hash, P: Clone + Ord + Hash, J> FairQueue<E, P, J> {
-    /// A queue before so many workers.
+    /// Creates a queue for a number of workers.
     pub(super) fn new(workers: usize) -> Self {
         Self {
             workers: workers.max(1),
@@ -141,150 +142,157 @@ impl<E: Clone + Ord + Hash, P: Clone + Ord + Hash, J> FairQueue<E, P, J> {
             clock: Duration::ZERO,
             running: Vec::new(),
             waiting: 0,
-            paces: HashMap::new(),
+            durations: HashMap::new(),
             counter: 0,
         }
     }
 
-    /// The number of jobs that wait.
+    /// The number of waiting jobs.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Adds a job at the end of its plugin's line.
-    pub(super) fn push(&mut self, economy: E, plugin: P, job: J) -> Place<E, P> {
+    /// Adds a job to the queue of its plugin.
+    pub(super) fn push(&mut self, economy: E, plugin: P, job: J) -> QueueTicket<E, P> {
         let number = self.count();
-        let place = Place {
+        let ticket = QueueTicket {
             economy,
             plugin,
             number,
         };
-        let economy = self.economies.entry(place.economy.clone()).or_default();
-        let line = economy.plugins.entry(place.plugin.clone()).or_default();
+        let economy = self.economies.entry(ticket.economy.clone()).or_default();
+        let queue = economy.plugins.entry(ticket.plugin.clone()).or_default();
         economy.usage.arrive(self.clock);
-        line.usage.arrive(economy.clock);
-        line.jobs.push_back((number, job));
+        queue.usage.arrive(economy.clock);
+        queue.jobs.push_back((number, job));
         self.waiting += 1;
-        place
+        ticket
     }
 
-    /// Removes a job that still waits.
-    pub(super) fn take_back(&mut self, place: &Place<E, P>) -> Option<J> {
-        let economy = self.economies.get_mut(&place.economy)?;
-        let line = economy.plugins.get_mut(&place.plugin)?;
-        let at = line.jobs.iter().position(|job| job.0 == place.number)?;
-        let (_, job) = line.jobs.remove(at)?;
-        line.usage.waiting -= 1;
+    /// Removes a waiting job. Returns none if it has started.
+    pub(super) fn cancel(&mut self, ticket: &QueueTicket<E, P>) -> Option<J> {
+        let economy = self.economies.get_mut(&ticket.economy)?;
+        let queue = economy.plugins.get_mut(&ticket.plugin)?;
+        let index = queue.jobs.iter().position(|job| job.0 == ticket.number)?;
+        let (_, job) = queue.jobs.remove(index)?;
+        queue.usage.waiting -= 1;
         economy.usage.waiting -= 1;
         self.waiting -= 1;
-        self.tidy(&place.economy);
+        self.tidy(&ticket.economy);
         Some(job)
     }
 
-    /// Starts the next job, if one may start now. Only for a worker that is free.
-    pub(super) fn start(&mut self, now: Duration) -> Option<(Started<E, P>, J)> {
+    /// Starts the next job, if one may start now. The caller must have a free worker.
+    pub(super) fn start(&mut self, now: Duration) -> Option<(RunningTicket<E, P>, J)> {
         let long = self.running.iter().filter(|running| running.is_long(now));
         let long: Vec<_> = long.map(|running| &running.economy).collect();
         let half = (self.workers / 2).max(1);
         let candidates = self.economies.iter().filter_map(|(id, economy)| {
-            let room_for_long = long.len() + 1 < self.workers || !long.contains(&id);
-            let plugin = economy.next(|plugin| room_for_long || !self.is_long(id, plugin, now))?;
+            let may_start_long = long.len() + 1 < self.workers || !long.contains(&id);
+            let plugin = economy.next(|plugin| may_start_long || !self.is_long(id, plugin, now))?;
             Some((economy.usage.key(half), id, plugin))
         });
         let (_, economy, plugin) = candidates.min_by_key(|(key, _, _)| *key)?;
-        let (economy, plugin) = (economy.clone(), plugin.clone());
+        let economy = economy.clone();
+        let plugin = plugin.clone();
         let long = self.is_long(&economy, &plugin, now);
-        let (started, job) = self.start_of(economy, plugin)?;
-        self.running.push(Running {
-            economy: started.economy.clone(),
-            number: started.number,
+        let (ticket, job) = self.start_of(economy, plugin)?;
+        self.running.push(RunningJob {
+            economy: ticket.economy.clone(),
+            number: ticket.number,
             long,
             began: now,
         });
-        Some((started, job))
+        Some((ticket, job))
     }
 
-    fn start_of(&mut self, economy: E, plugin: P) -> Option<(Started<E, P>, J)> {
+    /// Starts the oldest job of a plugin.
+    fn start_of(&mut self, economy: E, plugin: P) -> Option<(RunningTicket<E, P>, J)> {
         let turn = self.count();
-        let known = self.paces.get(&(economy.clone(), plugin.clone()));
-        let estimate = known.map_or(ESTIMATE, |pace| pace.mean);
+        let durations = self.durations.get(&(economy.clone(), plugin.clone()));
+        let estimate = durations.map_or(ESTIMATE, |durations| durations.mean);
         let of_economy = self.economies.get_mut(&economy)?;
-        let line = of_economy.plugins.get_mut(&plugin)?;
-        let (number, job) = line.jobs.pop_front()?;
+        let queue = of_economy.plugins.get_mut(&plugin)?;
+        let (number, job) = queue.jobs.pop_front()?;
         of_economy.usage.start(&mut self.clock, estimate, turn);
-        line.usage.start(&mut of_economy.clock, estimate, turn);
+        queue.usage.start(&mut of_economy.clock, estimate, turn);
         self.waiting -= 1;
-        let started = Started {
+        let ticket = RunningTicket {
             economy,
             plugin,
             number,
             estimate,
         };
-        Some((started, job))
+        Some((ticket, job))
     }
 
-    /// Charges for a job that has ended, and frees its worker.
-    pub(super) fn end(&mut self, started: Started<E, P>, took: Took, now: Duration) {
-        let Started {
+    /// Ends a job: charges its worker time and frees its worker.
+    pub(super) fn end(&mut self, ticket: RunningTicket<E, P>, times: JobTimes, now: Duration) {
+        let RunningTicket {
             economy,
             plugin,
             number,
             estimate,
-        } = started;
+        } = ticket;
         self.running.retain(|running| running.number != number);
         if let Some(of_economy) = self.economies.get_mut(&economy) {
-            of_economy.usage.end(estimate, took.held);
-            if let Some(line) = of_economy.plugins.get_mut(&plugin) {
-                line.usage.end(estimate, took.held);
+            of_economy.usage.end(estimate, times.held);
+            if let Some(queue) = of_economy.plugins.get_mut(&plugin) {
+                queue.usage.end(estimate, times.held);
             }
         }
         self.tidy(&economy);
-        let pace = self.paces.entry((economy, plugin)).or_insert(Pace {
-            mean: took.held,
-            ..Pace::default()
+        let entry = self.durations.entry((economy, plugin));
+        let durations = entry.or_insert(JobDurations {
+            mean: times.held,
+            ..JobDurations::default()
         });
-        pace.note(took, now);
-        if self.paces.len() > REMEMBERED_MAX {
+        durations.add(times, now);
+        if self.durations.len() > REMEMBERED_MAX {
             self.forget_oldest();
         }
     }
 
-    /// Removes all that waits.
+    /// Removes all waiting jobs.
     pub(super) fn drain(&mut self) -> Vec<J> {
         let mut drained = Vec::with_capacity(self.waiting);
         for economy in self.economies.values_mut() {
             economy.usage.waiting = 0;
-            for line in economy.plugins.values_mut() {
-                line.usage.waiting = 0;
-                drained.extend(line.jobs.drain(..).map(|(_, job)| job));
+            for queue in economy.plugins.values_mut() {
+                queue.usage.waiting = 0;
+                drained.extend(queue.jobs.drain(..).map(|(_, job)| job));
             }
         }
         self.waiting = 0;
         drained
     }
 
+    /// Returns true if jobs of a plugin count as long.
     fn is_long(&self, economy: &E, plugin: &P, now: Duration) -> bool {
-        let pace = self.paces.get(&(economy.clone(), plugin.clone()));
-        pace.is_some_and(|pace| now < pace.long_until)
+        let durations = self.durations.get(&(economy.clone(), plugin.clone()));
+        durations.is_some_and(|durations| now < durations.long_until)
     }
 
+    /// Returns the next number of the order of pushed and started jobs.
     fn count(&mut self) -> u64 {
         self.counter += 1;
         self.counter
     }
 
-    /// Forgets lines without a job, but for those that are ahead of the others: they would otherwise begin
-    /// anew each time that they return.
+    /// Removes queues without a job, except those whose virtual time is ahead of their level. If these were removed, they
+    /// would lose the charge for their jobs each time they return.
     fn tidy(&mut self, economy: &E) {
         if let Some(found) = self.economies.get_mut(economy) {
             let clock = found.clock;
-            found.plugins.retain(|_, line| line.usage.counts(clock));
+            found
+                .plugins
+                .retain(|_, queue| queue.usage.is_needed(clock));
             if found.usage.is_idle() {
-                // A busy period is over; the next one has a beginning of its own.
+                // The busy period of the economy is over, so the virtual times in it start from zero again.
                 found.plugins.clear();
                 found.clock = Duration::ZERO;
             }
-            if !found.usage.counts(self.clock) {
+            if !found.usage.is_needed(self.clock) {
                 self.economies.remove(economy);
             }
         }
@@ -294,56 +302,57 @@ impl<E: Clone + Ord + Hash, P: Clone + Ord + Hash, J> FairQueue<E, P, J> {
             self.clock = Duration::ZERO;
         } else if self.economies.len() > AHEAD_MAX + self.waiting + self.running.len() {
             let clock = self.clock;
-            let counts = |economy: &mut Economy<P, J>| economy.usage.counts(clock);
-            self.economies.retain(|_, economy| counts(economy));
+            let is_needed = |economy: &mut EconomyQueue<P, J>| economy.usage.is_needed(clock);
+            self.economies.retain(|_, economy| is_needed(economy));
             if self.economies.len() > AHEAD_MAX + self.waiting + self.running.len() {
                 self.economies.retain(|_, economy| !economy.usage.is_idle());
             }
         }
     }
 
-    /// Forgets the half of the paces that were used longest ago, so that this is seldom.
+    /// Removes the half of the durations that were used longest ago. Removing half of them makes this rare.
     fn forget_oldest(&mut self) {
-        let mut ended: Vec<_> = self.paces.values().map(|pace| pace.ended).collect();
+        let mut ended: Vec<_> = self.durations.values().map(|it| it.ended).collect();
         let middle = ended.len() / 2;
         let (_, median, _) = ended.select_nth_unstable(middle);
         let median = *median;
-        self.paces.retain(|_, pace| pace.ended > median);
+        self.durations.retain(|_, it| it.ended > median);
     }
 }
 
-impl<P: Ord, J> Economy<P, J> {
-    /// The plugin whose turn it is, of those that may start something.
+impl<P: Ord, J> EconomyQueue<P, J> {
+    /// The plugin that starts the next job, of those that may start one.
     fn next(&self, may_start: impl Fn(&P) -> bool) -> Option<&P> {
         let waiting = self.plugins.iter();
-        let waiting = waiting.filter(|(id, line)| line.usage.waiting > 0 && may_start(id));
-        // Within an economy there is no half: a plugin may take what the others leave.
-        let first = waiting.min_by_key(|(_, line)| line.usage.key(usize::MAX));
+        let waiting = waiting.filter(|(id, queue)| queue.usage.waiting > 0 && may_start(id));
+        // The limit of half of the workers applies only to economies: a plugin may use all workers of its economy.
+        let first = waiting.min_by_key(|(_, queue)| queue.usage.key(usize::MAX));
         first.map(|(id, _)| id)
     }
 }
 
-impl<P, J> Default for Economy<P, J> {
+impl<P, J> Default for EconomyQueue<P, J> {
     fn default() -> Self {
         Self {
-            usage: Usage::default(),
+            usage: VirtualTime::default(),
             clock: Duration::ZERO,
             plugins: BTreeMap::new(),
         }
     }
 }
 
-impl<J> Default for Line<J> {
+impl<J> Default for PluginQueue<J> {
     fn default() -> Self {
         Self {
-            usage: Usage::default(),
+            usage: VirtualTime::default(),
             jobs: VecDeque::new(),
         }
     }
 }
 
-impl Usage {
-    /// The order of turns: less than its share before more, then by virtual time, then in turn.
+impl VirtualTime {
+    /// The sort key of the next start: first those with fewer workers than their share, then by virtual time, then in
+    /// turn.
     fn key(&self, share: usize) -> (bool, Duration, u64) {
         (self.running >= share, self.charged, self.turn)
     }
@@ -352,11 +361,12 @@ impl Usage {
         self.waiting == 0 && self.running == 0
     }
 
-    /// Returns true if it has to be remembered.
-    fn counts(&self, clock: Duration) -> bool {
+    /// Returns true if the queue has a job, or its virtual time is ahead of its level.
+    fn is_needed(&self, clock: Duration) -> bool {
         !self.is_idle() || self.charged > clock
     }
 
+    /// Counts a waiting job. After an idle time the virtual time is at least that of the level.
     fn arrive(&mut self, clock: Duration) {
         if self.is_idle() {
             self.charged = self.charged.max(clock);
@@ -364,6 +374,7 @@ impl Usage {
         self.waiting += 1;
     }
 
+    /// Counts a start, and moves the virtual time of the level to the start of this job.
     fn start(&mut self, clock: &mut Duration, estimate: Duration, turn: u64) {
         *clock = (*clock).max(self.charged);
         self.charged = self.charged.saturating_add(estimate);
@@ -372,18 +383,21 @@ impl Usage {
         self.turn = turn;
     }
 
+    /// Counts an end, and replaces the estimate by the worker time.
     fn end(&mut self, estimate: Duration, held: Duration) {
         self.charged = self.charged.saturating_add(held).saturating_sub(estimate);
         self.running -= 1;
     }
 }
 
-impl Pace {
-    fn note(&mut self, took: Took, now: Duration) {
-        self.mean = (self.mean * 7 + took.held) / 8;
+impl JobDurations {
+    /// Adds a job that has ended.
+    fn add(&mut self, times: JobTimes, now: Duration) {
+        // The weight of 1/8 is that of the smoothed round-trip time of TCP (RFC 6298).
+        self.mean = (self.mean * 7 + times.held) / 8;
         self.ended = now;
-        if took.cpu > LONG {
-            let until = now.saturating_add(took.cpu.saturating_mul(LONG_FOR));
+        if times.cpu > LONG {
+            let until = now.saturating_add(times.cpu.saturating_mul(LONG_FOR));
             self.long_until = self.long_until.max(until);
         }
     }

@@ -1,140 +1,144 @@
-//! Workers with real threads, and jobs that wait until they are told.
+//! Tests of workers with threads, and with jobs that wait for a signal.
 
 use std::sync::mpsc;
 
 use super::*;
 
 /// Longer than any of these tests takes.
-const FOR_EVER: Duration = Duration::from_mins(5);
+const LONG: Duration = Duration::from_mins(5);
 
 impl Workers {
-    /// Has a job of some plugin's done.
-    fn take(&self, job: impl FnOnce() + Send + 'static) -> Result<Submitted, Busy> {
-        self.take_for("guild", job)
+    /// Submits a job of a plugin.
+    fn run(&self, job: impl FnOnce() + Send + 'static) -> Result<JobTicket, QueueFull> {
+        self.run_for("guild", job)
     }
 
-    fn take_for(
+    fn run_for(
         &self,
         economy: &str,
         job: impl FnOnce() + Send + 'static,
-    ) -> Result<Submitted, Busy> {
-        let (economy, plugin) = (economy.parse(), "game".parse());
-        let (economy, plugin) = (economy.expect("a name"), plugin.expect("a name"));
+    ) -> Result<JobTicket, QueueFull> {
+        let economy = economy.parse().expect("a name");
+        let plugin = "game".parse().expect("a name");
         self.submit(&economy, &plugin, Box::new(job))
     }
 }
 
-/// A job that says that it has begun and then waits until it is let go, with what lets it go.
-fn stuck(workers: &Workers) -> mpsc::Sender<()> {
+/// Starts a job that runs until the returned sender is dropped.
+fn start_blocked(workers: &Workers) -> mpsc::Sender<()> {
     let (release, wait) = mpsc::channel::<()>();
     let (started, running) = mpsc::channel::<()>();
     let job = move || {
-        started.send(()).expect("heard");
+        started.send(()).expect("it is received");
         wait.recv().expect_err("the sender is gone");
     };
-    workers.take(job).expect("there is room");
-    running.recv().expect("a worker has taken it");
+    workers.run(job).expect("the queue has space");
+    running.recv().expect("a worker has started it");
     release
 }
 
 #[test]
 fn a_panic_costs_its_own_job_only() {
     let workers = Workers::start(1, 4).expect("threads start");
-    let (say, heard) = mpsc::channel();
-    workers.take(|| panic!("a bug")).expect("there is room");
+    let (sender, receiver) = mpsc::channel();
     workers
-        .take(move || say.send(7).expect("heard"))
-        .expect("there is room");
-    assert_eq!(heard.recv(), Ok(7));
+        .run(|| panic!("an error of this test"))
+        .expect("the queue has space");
+    workers
+        .run(move || sender.send(7).expect("it is received"))
+        .expect("the queue has space");
+    assert_eq!(receiver.recv(), Ok(7));
 }
 
 #[test]
 fn the_last_owner_may_be_a_job() {
     let workers = Arc::new(Workers::start(1, 4).expect("threads start"));
     let (release, wait) = mpsc::channel::<()>();
-    let (say, heard) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let job = {
         let workers = Arc::clone(&workers);
         move || {
             wait.recv().expect_err("the sender is gone");
-            let stopped = workers.stop(FOR_EVER);
+            let stopped = workers.stop(LONG);
             drop(workers);
-            say.send(stopped).expect("heard");
+            sender.send(stopped).expect("it is received");
         }
     };
-    workers.take(job).expect("there is room");
+    workers.run(job).expect("the queue has space");
     drop(workers);
     drop(release);
-    assert_eq!(heard.recv(), Ok(true), "it does not wait for itself");
+    assert_eq!(receiver.recv(), Ok(true), "it does not wait for itself");
 }
 
 #[test]
 fn stopping_waits_for_what_runs_and_drops_what_waits() {
     let workers = Workers::start(1, 4).expect("threads start");
-    let release = stuck(&workers);
-    let (say, heard) = mpsc::channel();
-    let second = move || say.send(2).expect("heard");
-    workers.take(second).expect("one may wait");
+    let release = start_blocked(&workers);
+    let (sender, receiver) = mpsc::channel();
+    let second = move || sender.send(2).expect("it is received");
+    workers.run(second).expect("one may wait");
     std::thread::scope(|scope| {
-        let stopping = scope.spawn(|| workers.stop(FOR_EVER));
-        while !workers.shared.open().closed {
+        let stopping = scope.spawn(|| workers.stop(LONG));
+        while !workers.shared.lock().closed {
             std::thread::yield_now();
         }
         drop(release);
         assert!(stopping.join().expect("it stops"));
     });
-    assert_eq!(heard.iter().count(), 0);
-    assert_eq!(workers.take(|| {}), Err(Busy), "nothing is let in any more");
+    assert_eq!(receiver.iter().count(), 0);
+    assert_eq!(workers.run(|| {}), Err(QueueFull), "no job is accepted");
 }
 
 #[test]
 fn stopping_says_that_it_has_given_up_waiting() {
     let workers = Workers::start(2, 4).expect("threads start");
-    let release = stuck(&workers);
+    let release = start_blocked(&workers);
     assert!(
         !workers.stop(Duration::from_millis(1)),
         "one is still running"
     );
     drop(release);
-    assert!(workers.stop(FOR_EVER), "it has ended by itself");
+    assert!(workers.stop(LONG), "it has ended by itself");
 }
 
 #[test]
 fn a_full_queue_turns_jobs_away() {
     let workers = Workers::start(1, 1).expect("threads start");
-    let release = stuck(&workers);
-    workers.take(|| {}).expect("one may wait");
-    assert_eq!(workers.take(|| {}), Err(Busy));
+    let release = start_blocked(&workers);
+    workers.run(|| {}).expect("one may wait");
+    assert_eq!(workers.run(|| {}), Err(QueueFull));
     drop(release);
 }
 
 #[test]
 fn a_job_that_was_taken_back_is_not_done_and_leaves_its_room() {
     let workers = Workers::start(1, 1).expect("threads start");
-    let release = stuck(&workers);
-    let (say, heard) = mpsc::channel();
-    let submitted = workers.take(move || say.send(1).expect("heard"));
-    let submitted = submitted.expect("one may wait");
-    assert!(workers.take_back(&submitted));
-    assert!(!workers.take_back(&submitted), "it waits no more");
-    let next = workers.take(|| {}).expect("the room is free again");
+    let release = start_blocked(&workers);
+    let (sender, receiver) = mpsc::channel();
+    let ticket = workers.run(move || sender.send(1).expect("it is received"));
+    let ticket = ticket.expect("one may wait");
+    assert!(workers.cancel(&ticket));
+    assert!(!workers.cancel(&ticket), "it no longer waits");
+    let next = workers.run(|| {}).expect("its place is free again");
     drop(release);
-    assert!(workers.stop(FOR_EVER));
-    assert!(!workers.take_back(&next));
-    assert!(heard.recv().is_err(), "it was dropped");
+    assert!(workers.stop(LONG));
+    assert!(!workers.cancel(&next));
+    assert!(receiver.recv().is_err(), "it was dropped");
 }
 
 #[test]
 fn a_job_that_does_not_end_leaves_the_other_worker_to_the_others() {
     let workers = Workers::start(2, 64).expect("threads start");
-    let _release = stuck(&workers);
-    let (say, heard) = mpsc::channel();
+    let _release = start_blocked(&workers);
+    let (sender, receiver) = mpsc::channel();
     for number in 0..32 {
-        let say = say.clone();
-        let other = move || say.send(number).expect("heard");
-        workers.take_for("other", other).expect("there is room");
+        let sender = sender.clone();
+        let other = move || sender.send(number).expect("it is received");
+        workers
+            .run_for("other", other)
+            .expect("the queue has space");
     }
-    let heard: Vec<_> = heard.iter().take(32).collect();
-    assert_eq!(heard, (0..32).collect::<Vec<_>>());
+    let numbers: Vec<_> = receiver.iter().take(32).collect();
+    assert_eq!(numbers, (0..32).collect::<Vec<_>>());
     assert!(!workers.stop(Duration::ZERO));
 }

@@ -1,4 +1,4 @@
-//! Escapes for what does not print, in both forms of a log.
+//! Escapes for characters that do not print, in both formats of a log.
 
 use std::fmt::Debug;
 use std::io::{self, Write};
@@ -8,20 +8,20 @@ use tracing::field::Field;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{FieldFn, FormatFields, Writer, debug_fn};
 
-/// A value as it prints with `{:?}`: for what was logged with `%` that is its `Display`.
-struct Printed<'a>(&'a dyn Debug);
+/// Displays a value by its `Debug`. For a field that was logged with `%`, tracing makes that its `Display`.
+struct DebugDisplay<'a>(&'a dyn Debug);
 
-impl std::fmt::Display for Printed<'_> {
+impl std::fmt::Display for DebugDisplay<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// Fields of a line for people: the message, and after it each other one by name.
+/// Formats the fields of a text line: the message, then `name=value` for each other field.
 pub(super) fn escaped_fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
     let write: FieldFn<_> = debug_fn(
         |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
-            let value = Printable(Printed(value));
+            let value = Printable(DebugDisplay(value));
             match field.name() {
                 "message" => write!(writer, "{value}"),
                 name => write!(writer, " {name}={value}"),
@@ -31,7 +31,7 @@ pub(super) fn escaped_fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 
     write
 }
 
-/// Lines of JSON, of which each is written as a whole.
+/// Makes writers that escape lines of JSON. The JSON layer writes each line with one call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JsonEscapes<W>(pub(super) W);
 
@@ -43,7 +43,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for JsonEscapes<W> {
     }
 }
 
-/// Writes JSON with escapes of JSON's.
+/// A writer that replaces characters that do not print by JSON escapes.
 pub(super) struct EscapingWriter<W>(W);
 
 impl<W: Write> Write for EscapingWriter<W> {

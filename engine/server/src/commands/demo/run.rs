@@ -1,4 +1,4 @@
-//! What the story is played on: a folder, a server process, a client, and a count of what held.
+//! One run of the demonstration: a temporary folder, a server process, a client, and the counts of checks.
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -14,43 +14,43 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::client::{Address, Client, ClientError, Response};
 use crate::commands::style;
 
-/// How long the server may take to come up.
+/// The longest start of the server.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 
-/// The economy of the story.
+/// The path of the demonstration's economy.
 pub(super) const GUILD: &str = "/v1/economies/guild";
 
-/// Why the story cannot go on.
+/// A failure that ends the demonstration.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
-    #[error("the demo's server: {0}")]
+pub(super) enum DemoError {
+    #[error("the server of the demonstration: {0}")]
     Process(#[from] std::io::Error),
-    #[error("the demo's server: {0}")]
+    #[error("the server of the demonstration: {0}")]
     Client(#[from] ClientError),
-    #[error("the demo's server did not come up")]
-    Silent,
+    #[error("the server of the demonstration did not start")]
+    NotStarted,
     #[error("{0}")]
     Unexpected(String),
 }
 
-/// A stage with a server on it.
-pub(super) struct Stage {
+/// A run of the demonstration.
+pub(super) struct DemoRun {
     folder: TempDir,
     server: Child,
     address: String,
     key: String,
     pub(super) client: Client,
-    held: u32,
+    passed: u32,
     failed: u32,
 }
 
-impl Stage {
-    /// A new folder, a new file, a server.
-    pub(super) async fn set() -> Result<Self, Broken> {
+impl DemoRun {
+    /// Creates a temporary folder and starts a server on a new file in it.
+    pub(super) async fn start() -> Result<Self, DemoError> {
         let folder = tempfile::tempdir()?;
-        let (server, mut words) = spawn(&folder.path().join("demo.db"))?;
-        let key = heard(&mut words, "admin key: ").await?;
-        let address = heard(&mut words, "listening on http://").await?;
+        let (server, mut output) = spawn(&folder.path().join("demo.db"))?;
+        let key = read_value(&mut output, "admin key: ").await?;
+        let address = read_value(&mut output, "listening on http://").await?;
         let client = Client::new(Address::Tcp(address.clone()), key.clone());
         Ok(Self {
             folder,
@@ -58,39 +58,39 @@ impl Stage {
             address,
             key,
             client,
-            held: 0,
+            passed: 0,
             failed: 0,
         })
     }
 
-    /// The database file.
+    /// The path of the database file.
     pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("demo.db")
     }
 
-    /// A connection of its own.
+    /// A client with a connection of its own.
     pub(super) fn connection(&self) -> Client {
         Client::new(Address::Tcp(self.address.clone()), self.key.clone())
     }
 
-    /// Kills the server at once, by SIGKILL: it gets no chance to say anything.
-    pub(super) async fn kill(&mut self) -> Result<(), Broken> {
+    /// Kills the server with SIGKILL.
+    pub(super) async fn kill(&mut self) -> Result<(), DemoError> {
         self.server.start_kill()?;
         self.server.wait().await?;
         Ok(())
     }
 
-    /// Starts a server on the file that is there.
-    pub(super) async fn restart(&mut self) -> Result<(), Broken> {
-        let (server, mut words) = spawn(&self.file())?;
+    /// Starts a server on the existing file.
+    pub(super) async fn restart(&mut self) -> Result<(), DemoError> {
+        let (server, mut output) = spawn(&self.file())?;
         self.server = server;
-        self.address = heard(&mut words, "listening on http://").await?;
+        self.address = read_value(&mut output, "listening on http://").await?;
         self.client = self.connection();
         Ok(())
     }
 
-    /// Asks the server to stop, and waits until it has.
-    pub(super) async fn stop(&mut self) -> Result<bool, Broken> {
+    /// Stops the server with SIGTERM and waits for its end. Returns true if it ended in order.
+    pub(super) async fn stop(&mut self) -> Result<bool, DemoError> {
         let pid = self
             .server
             .id()
@@ -101,66 +101,66 @@ impl Stage {
         Ok(self.server.wait().await?.success())
     }
 
-    /// Leaves nothing running.
+    /// Ends the server if it still runs.
     pub(super) async fn clear(&mut self) {
-        // It has usually stopped by now.
+        // Killing a process that has ended is an error, which does not matter here.
         drop(self.server.start_kill());
         drop(self.server.wait().await);
     }
 
-    /// Counts and shows something that was to hold.
+    /// Prints and counts the result of a check.
     pub(super) fn check(&mut self, ok: bool, text: impl Display) {
         if ok {
-            self.held += 1;
+            self.passed += 1;
         } else {
             self.failed += 1;
         }
         style::tick(ok, text);
     }
 
-    /// How many checks held, and how many did not.
-    pub(super) fn score(&self) -> (u32, u32) {
-        (self.held, self.failed)
+    /// The number of checks that passed and that failed.
+    pub(super) fn counts(&self) -> (u32, u32) {
+        (self.passed, self.failed)
     }
 
-    /// Has something made that the story needs.
-    pub(super) async fn make(&mut self, path: &str, body: Value) -> Result<(), Broken> {
-        let made = self.client.put(path, &body).await?;
-        expect(&made, path)
+    /// Creates a resource with `PUT`. Fails if the server rejects it.
+    pub(super) async fn create(&mut self, path: &str, body: Value) -> Result<(), DemoError> {
+        let response = self.client.put(path, &body).await?;
+        expect(&response, path)
     }
 
-    /// Brings something into circulation.
+    /// Issues an amount of an asset to an account. Fails if the server rejects it.
     pub(super) async fn issue(
         &mut self,
         account: &str,
         asset: &str,
         amount: u64,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), DemoError> {
         let body = serde_json::json!({ "account": account, "asset": asset, "amount": amount });
         let key = format!("issue {amount} {asset} {account}");
-        let issued = self
+        let response = self
             .client
             .post(&format!("{GUILD}/issue"), &key, &body)
             .await?;
-        expect(&issued, account)
+        expect(&response, account)
     }
 
-    /// Calls a plugin.
+    /// Calls an action, named as `plugin/action`.
     pub(super) async fn call(
         &mut self,
         action: &str,
         key: &str,
         caller: &str,
         arguments: Value,
-    ) -> Result<Response, Broken> {
+    ) -> Result<Response, DemoError> {
         let (plugin, action) = action.split_once('/').unwrap_or((action, ""));
         let path = format!("{GUILD}/plugins/{plugin}/actions/{action}");
         let body = serde_json::json!({ "caller": caller, "arguments": arguments });
         Ok(self.client.post(&path, key, &body).await?)
     }
 
-    /// What an account has posted.
-    pub(super) async fn posted(&mut self, account: &str, asset: &str) -> Result<i64, Broken> {
+    /// The posted balance of an account.
+    pub(super) async fn posted(&mut self, account: &str, asset: &str) -> Result<i64, DemoError> {
         let account = self
             .client
             .get(&format!("{GUILD}/accounts/{account}"))
@@ -176,20 +176,22 @@ impl Stage {
     }
 }
 
-fn expect(response: &Response, what: &str) -> Result<(), Broken> {
+/// Fails unless a response is successful.
+fn expect(response: &Response, what: &str) -> Result<(), DemoError> {
     if response.status.is_success() {
         return Ok(());
     }
-    Err(Broken::Unexpected(format!(
+    Err(DemoError::Unexpected(format!(
         "{what}: {} {}",
         response.status,
         response.json()
     )))
 }
 
-type Words = Lines<BufReader<ChildStdout>>;
+/// The lines of a server's standard output.
+type OutputLines = Lines<BufReader<ChildStdout>>;
 
-fn spawn(file: &std::path::Path) -> Result<(Child, Words), Broken> {
+fn spawn(file: &std::path::Path) -> Result<(Child, OutputLines), DemoError> {
     let mut server = Command::new(std::env::current_exe()?)
         .args(["serve", "--listen", "127.0.0.1:0", "--db"])
         .arg(file)
@@ -198,20 +200,21 @@ fn spawn(file: &std::path::Path) -> Result<(Child, Words), Broken> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
-    let words = server.stdout.take().ok_or(Broken::Silent)?;
-    Ok((server, BufReader::new(words).lines()))
+    let output = server.stdout.take().ok_or(DemoError::NotStarted)?;
+    Ok((server, BufReader::new(output).lines()))
 }
 
-async fn heard(words: &mut Words, beginning: &str) -> Result<String, Broken> {
-    let listen = async {
-        while let Some(line) = words.next_line().await? {
-            if let Some(rest) = line.strip_prefix(beginning) {
+/// Waits for a line with a prefix and returns the rest of the line.
+async fn read_value(output: &mut OutputLines, prefix: &str) -> Result<String, DemoError> {
+    let read = async {
+        while let Some(line) = output.next_line().await? {
+            if let Some(rest) = line.strip_prefix(prefix) {
                 return Ok(rest.to_owned());
             }
         }
-        Err(Broken::Silent)
+        Err(DemoError::NotStarted)
     };
-    tokio::time::timeout(START_PATIENCE, listen)
+    tokio::time::timeout(START_PATIENCE, read)
         .await
-        .unwrap_or(Err(Broken::Silent))
+        .unwrap_or(Err(DemoError::NotStarted))
 }
