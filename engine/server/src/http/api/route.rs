@@ -53,7 +53,7 @@ pub(crate) struct Operation {
     pub(crate) keyed: bool,
     /// True if a response may be marked as a repeated one.
     pub(crate) repeats: bool,
-    pub(crate) answers: Vec<Response>,
+    pub(crate) answers: Vec<ResponseDescription>,
     /// The codes of problems, by status.
     pub(crate) problems: Vec<(StatusCode, &'static [&'static str])>,
 }
@@ -83,7 +83,7 @@ pub(crate) struct RequestBody {
 }
 
 /// A response that is not a problem.
-pub(crate) struct Response {
+pub(crate) struct ResponseDescription {
     pub(crate) status: StatusCode,
     pub(crate) description: &'static str,
     pub(crate) media: &'static str,
@@ -281,7 +281,7 @@ impl Route {
         media: &'static str,
         description: &'static str,
     ) -> Self {
-        self.operation.answers.push(Response {
+        self.operation.answers.push(ResponseDescription {
             status,
             description,
             media,

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use schemars::generate::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use crate::http::api::route::{Access, Response, Route};
+use crate::http::api::route::{Access, ResponseDescription, Route};
 use crate::http::api::views::{PROBLEM, ProblemBody};
 
 pub(super) fn responses(generator: &mut SchemaGenerator, route: &Route) -> Map<String, Value> {
@@ -34,7 +34,7 @@ pub(super) fn responses(generator: &mut SchemaGenerator, route: &Route) -> Map<S
     responses
 }
 
-fn content(generator: &mut SchemaGenerator, answer: &Response) -> Value {
+fn content(generator: &mut SchemaGenerator, answer: &ResponseDescription) -> Value {
     let mut content = json!({ "schema": (answer.schema)(generator) });
     if let Some(example) = &answer.example {
         content["example"] = example.clone();
