@@ -5,5 +5,6 @@ pub(crate) mod fair_order;
 pub(crate) mod log_gate;
 pub(crate) mod maintenance;
 pub(crate) mod queue;
+pub(crate) mod shared;
 pub(crate) mod submission;
 pub(crate) mod writer;

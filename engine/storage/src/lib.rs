@@ -57,10 +57,11 @@ pub use commit::queue::{
     QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX, QUEUE_WORK_MAX,
     QUEUE_WORK_PER_ECONOMY_MAX,
 };
+pub use commit::shared::WriterState;
 pub use commit::submission::{
     ActOutcome, Answer, Receiver, Render, RenderedAnswer, Reply, Submission,
 };
-pub use commit::writer::{WORK_MAX, WriterState};
+pub use commit::writer::WORK_MAX;
 pub use error::{ForeignFile, StorageError, SubmitError};
 pub use file::lock::{FileLock, beside, canonical};
 pub use file::owner::Owner;
@@ -96,8 +97,9 @@ pub use tools::restore::{LostRecords, RestoreReport, restore_file};
 pub use webhooks::delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 
 use commit::maintenance::MaintenanceConfig;
+use commit::shared::Shared;
 use commit::submission::QueuedSubmission;
-use commit::writer::{Shared, Writer};
+use commit::writer::Writer;
 use file::lock::Tail;
 use journal::{FileJournal, Journal};
 use query::reader::Readers;

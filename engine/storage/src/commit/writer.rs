@@ -1,122 +1,47 @@
-//! The one writer: an OS thread of its own that takes the whole queue at once, decides it, makes it
-//! durable with one fsync, publishes the state and sends all answers.
+//! The writer: a thread that takes a batch from the queue, decides it, makes it durable with one sync, publishes the
+//! state and sends all answers.
 //!
-//! A bug that one request meets ends that request alone. If a commit fails, nothing of the batch is
-//! published. Everybody in it is told to ask again with the same key, nobody is let in, and the
-//! state is rebuilt from disk before anything else happens: the disk alone knows whether the batch
-//! is there. A failed fsync is never tried again.
+//! An internal error in one request ends that request alone. If a commit fails, nothing of the batch is published
+//! and every client of the batch is told to send the request again with the same key. The queue rejects new
+//! submissions until the state is rebuilt, because only the disk knows if the batch was committed. A failed sync is
+//! never repeated: after a failure the kernel may have dropped the dirty pages, so that a second sync succeeds
+//! without writing them (<https://wiki.postgresql.org/wiki/Fsync_Errors>).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use bursar_ledger::{Act, EconomyId, Timestamp};
-use tokio::sync::watch;
 
 use crate::commit::batch::{Batch, Replies};
-use crate::commit::log_gate::LogGate;
 use crate::commit::maintenance::{MaintenanceConfig, Slices, Tidying};
-use crate::commit::queue::{Queue, Taken};
+use crate::commit::queue::Taken;
+use crate::commit::shared::{NONE_IN_HAND, STAMPING, Shared, WriterState};
 use crate::commit::submission::{QueuedSubmission, Render, Submission};
 use crate::error::{StorageError, SubmitError};
 use crate::journal::{Journal, NewRecord};
-use crate::news::News;
 use crate::request::Request;
 use crate::state::State;
 use crate::time::clock::{Clock, Mark};
-use crate::webhooks::notes::{Note, Notes};
+use crate::webhooks::notes::Note;
 
-/// Work of the requests in one commit, but for one that is more by itself. The work of an act is in
-/// units of about 10 µs, so a commit lasts some 10 ms, and nobody waits longer for somebody else's.
+/// The maximum work of one commit in units of about 10 µs, unless a single request exceeds it. A commit therefore
+/// lasts some 10 ms.
 pub const WORK_MAX: u64 = 1_024;
 
-/// How long the writer sleeps when there is nothing to do.
+/// The longest sleep of an idle writer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The time that the writer sleeps while a slice of a long read is about to end.
 const GATE_PATIENCE: Duration = Duration::from_millis(1);
 
-/// Opens the journal again after a failure.
+/// A function that opens the journal again after a failure.
 pub(crate) type Reopen<J> = Box<dyn FnMut() -> Result<J, StorageError> + Send>;
-
-/// What the writer shares with everyone else.
-pub(crate) struct Shared {
-    pub(crate) queue: Queue<QueuedSubmission>,
-    pub(crate) published: ArcSwap<State>,
-    /// The gate at which long reads make way for the write-ahead log.
-    pub(crate) log_gate: LogGate,
-    /// The progress of webhooks.
-    pub(crate) notes: Notes,
-    /// Wakes those who follow an economy.
-    pub(crate) news: Arc<News>,
-    /// The moment of the batch that is being decided and is not published yet.
-    in_hand: AtomicU64,
-    /// The state of the writer.
-    pub(crate) writer: watch::Sender<WriterState>,
-    /// True if the writer is to end without a last checkpoint.
-    hurried: AtomicBool,
-}
-
-/// The state of the writer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WriterState {
-    /// It works, or tries to open a file again that failed.
-    Working,
-    /// It was closed, and has ended.
-    Closed,
-    /// It has ended although nobody closed it, and takes no requests any more: the file is not what it
-    /// was, or could not be opened again for long, or the writer met a bug.
-    GaveUp,
-}
-
-/// No batch is in hand.
-const NONE_IN_HAND: u64 = 0;
-
-/// A batch is about to get its moment.
-const STAMPING: u64 = 1;
-
-impl Shared {
-    pub(crate) fn new(state: State, notes: Notes) -> Self {
-        Self {
-            queue: Queue::new(),
-            notes,
-            log_gate: LogGate::default(),
-            news: Arc::default(),
-            in_hand: AtomicU64::new(NONE_IN_HAND),
-            writer: watch::Sender::new(WriterState::Working),
-            hurried: AtomicBool::new(false),
-            published: ArcSwap::from_pointee(state),
-        }
-    }
-
-    /// The moment before which everything is published that ever will be recorded there, as seen at
-    /// `now`.
-    pub(crate) fn settled(&self, now: Timestamp) -> Timestamp {
-        match self.in_hand.load(Ordering::SeqCst) {
-            // The next batch asks the clock later than we did.
-            NONE_IN_HAND => now,
-            STAMPING => self.published.load().recorded_at,
-            stamp => now.min(Timestamp(stamp)),
-        }
-    }
-
-    /// Has the writer leave out the last checkpoint.
-    pub(crate) fn hurry(&self) {
-        self.hurried.store(true, Ordering::SeqCst);
-    }
-
-    /// Publishes a state, and wakes those who follow one of the economies that have moved.
-    fn publish(&self, state: &State, moved: &[EconomyId]) {
-        self.published.store(Arc::new(state.clone()));
-        self.news.tell(state, moved);
-    }
-}
 
 pub(crate) struct Writer<J> {
     shared: Arc<Shared>,
-    /// None after a failure, until the file has been opened again.
+    /// `None` after a failure, until the file has been opened again.
     journal: Option<J>,
     reopen: Reopen<J>,
     state: State,
@@ -508,8 +433,8 @@ impl<J: Journal> Writer<J> {
     }
 }
 
-/// Closes the queue however the writer ends, also if it breaks off in a panic: nobody is to wait for
-/// an answer that will not come, and whoever runs the process is to know.
+/// A guard that closes the queue when the writer ends, including by a panic, so that no client waits for an answer
+/// that will not come, and that reports the end.
 struct CloseOnDrop {
     shared: Arc<Shared>,
     ended: WriterState,
@@ -524,7 +449,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// The economies of some records, each once where records of one stand side by side.
+/// Returns the economies of some records. Adjacent records of one economy count once.
 fn moved(appended: &[NewRecord]) -> Vec<EconomyId> {
     let economies = appended.iter().map(|appended| &appended.record.economy);
     let mut moved: Vec<EconomyId> = Vec::new();

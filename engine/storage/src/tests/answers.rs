@@ -92,7 +92,7 @@ fn in_one_batch(
 ) -> Vec<Result<Reply, SubmitError>> {
     let commits = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&commits);
-    let watch = move |_: &crate::commit::writer::Shared, step| {
+    let watch = move |_: &crate::commit::shared::Shared, step| {
         assert_ne!(step, Step::Reopening, "the state is rebuilt");
         *counted.lock().expect("whole") += u32::from(step == Step::Appended);
         Ok::<_, StorageError>(())

@@ -12,8 +12,9 @@ use super::watched::{Step, pace, prepare, push};
 use super::*;
 use crate::commit::batch::{Batch, HOLDS_ENDED_MAX};
 use crate::commit::maintenance::{MaintenanceConfig, Portion, Tidying};
+use crate::commit::shared::Shared;
 use crate::commit::submission::Submission;
-use crate::commit::writer::{Shared, WORK_MAX};
+use crate::commit::writer::WORK_MAX;
 use crate::journal::{FileJournal, Journal};
 use crate::request::Request;
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::watched::{Step, pace, prepare, push};
 use super::*;
-use crate::commit::writer::Shared;
+use crate::commit::shared::Shared;
 use crate::error::StorageError;
 use crate::journal::FileJournal;
 

@@ -1,7 +1,6 @@
-//! Files and time: marks, outages that are made up for, clocks that are set on record.
+//! The time of files: marks, extensions by an outage, and recorded changes of the clock.
 
-use std::sync::Mutex;
-use std::time::Duration;
+mod machine;
 
 use bursar_ledger::{
     Books, CallEnding, CallRequest, CallResult, Draft, GrantChoice, Hold, HoldId, HoldRequest,
@@ -11,6 +10,7 @@ use bursar_ledger::{
 use super::archives::exported;
 use super::*;
 use crate::time::timekeeping::{HOLDS_EXTENDED_MAX, OUTAGE_MIN};
+use machine::Machine;
 
 /// A moment of 2023, in milliseconds.
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -18,44 +18,6 @@ const NOW_MS: u64 = 1_700_000_000_000;
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const YEAR_MS: u64 = 365 * 24 * HOUR_MS;
-
-/// The clocks of a machine, in the hands of a test.
-struct Machine {
-    reading: Arc<Mutex<Reading>>,
-    source: TimeSource,
-}
-
-impl Machine {
-    fn new() -> Self {
-        let reading = Reading {
-            wall: Duration::from_millis(NOW_MS),
-            elapsed: Duration::from_hours(1),
-        };
-        let reading = Arc::new(Mutex::new(reading));
-        let read = Arc::clone(&reading);
-        let source = TimeSource::new("boot", move || *read.lock().expect("it is whole"));
-        Self { reading, source }
-    }
-
-    fn pass(&self, ms: u64) {
-        let mut reading = self.reading.lock().expect("it is whole");
-        reading.wall += Duration::from_millis(ms);
-        reading.elapsed += Duration::from_millis(ms);
-    }
-
-    fn set_wall(&self, ms: u64) {
-        self.reading.lock().expect("it is whole").wall = Duration::from_millis(ms);
-    }
-
-    fn open(&self, path: &Path) -> Result<Storage, StorageError> {
-        let lock = FileLock::acquire(path).expect("the lock");
-        Storage::open(path, lock, &self.source, render)
-    }
-
-    fn opened(&self, path: &Path) -> Storage {
-        self.open(path).expect("the file opens")
-    }
-}
 
 fn closed(storage: Storage) {
     assert!(storage.close());

@@ -9,8 +9,9 @@ use tokio::sync::oneshot;
 
 use super::{guild, time};
 use crate::commit::maintenance::{MaintenanceConfig, Portion};
+use crate::commit::shared::Shared;
 use crate::commit::submission::{QueuedSubmission, Receiver, Render, Submission};
-use crate::commit::writer::{Shared, Writer};
+use crate::commit::writer::Writer;
 use crate::error::{StorageError, SubmitError};
 use crate::journal::{FileJournal, Journal, NewRecord};
 use crate::record::KeyLookup;
