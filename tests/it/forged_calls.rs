@@ -107,11 +107,7 @@ async fn forged_call_results_are_detected_by_replay() {
             with_value(&honest, "/ending/replied/reply", json!({"paid": 1})),
             Some("reply"),
         ),
-        (
-            "stake",
-            without_its_stake(&honest),
-            Some("it asks Transfer("),
-        ),
+        ("stake", without_its_stake(&honest), Some("is Transfer(")),
     ] {
         let file = copy_database(&file, &format!("{name}.db"));
         let committing = file.clone();

@@ -63,8 +63,11 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "storage::rows::AT_ONCE",
         "rows that a statement reads ahead of its own file",
     ),
-    ("storage::writer::NONE_IN_HAND", "a state of the writer"),
-    ("storage::writer::STAMPING", "a state of the writer"),
+    (
+        "storage::commit::shared::NONE_IN_HAND",
+        "a state of the writer",
+    ),
+    ("storage::commit::shared::STAMPING", "a state of the writer"),
     (
         "storage::schema::APPLICATION_ID",
         "the mark of Bursar's files",
