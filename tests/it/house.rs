@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures are shown where tests print")]
 
+mod ci;
 mod cycles;
 mod dependencies;
 mod docs;
