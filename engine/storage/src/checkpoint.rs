@@ -24,7 +24,7 @@ pub(crate) enum Checkpoint {
     Unsound {
         /// The record at which it stands.
         record: u64,
-        /// What is wrong with it.
+        /// A description of the error.
         what: String,
     },
 }

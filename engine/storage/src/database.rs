@@ -120,7 +120,7 @@ impl Database {
         drop(self.connection.interrupt());
     }
 
-    /// Whether a transaction is open.
+    /// Returns true if a transaction is open.
     pub(crate) fn in_txn(&self) -> bool {
         !self.connection.is_autocommit()
     }

@@ -39,7 +39,7 @@ pub(crate) struct NewRecord {
     pub(crate) subjects: Vec<SubjectRow>,
 }
 
-/// Where batches become durable.
+/// The store that makes batches durable.
 pub(crate) trait Journal {
     /// The state as it is on disk: the newest closed checkpoint and every record after it, each
     /// checked as it is applied.
@@ -51,7 +51,7 @@ pub(crate) trait Journal {
     /// The number of this opening; it is part of every record.
     fn epoch(&self) -> u64;
 
-    /// What a key stands for when this comes under it.
+    /// Looks up an idempotency key with a request.
     fn find(
         &mut self,
         economy: &EconomyId,

@@ -47,7 +47,7 @@ pub(crate) fn write(
     Ok(texts)
 }
 
-/// Whether an act is of a kind that may carry documents. Any kind that is not known to be money is.
+/// Returns true if an act of this kind may carry documents: every kind that is not known to move money.
 fn carries_documents(act: &Act) -> bool {
     !matches!(
         act,
@@ -99,7 +99,7 @@ fn same<T: DeserializeOwned + PartialEq>(value: &T, text: &str, what: &str) -> R
     }
 }
 
-/// How deep arrays and objects lie in each other in a JSON text.
+/// Returns the nesting depth of arrays and objects in a JSON text.
 fn nesting(json: &str) -> usize {
     let mut depth = 0_usize;
     let mut deepest = 0;

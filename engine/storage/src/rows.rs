@@ -57,7 +57,7 @@ pub(crate) const FIND_STORED: &str =
 /// Finds how long a record's request is, for [`request_bytes`]. SQLite knows it without reading it.
 pub(crate) const FIND_LENGTH: &str = "SELECT octet_length(request) FROM records WHERE id = ?1";
 
-/// How many bytes the request of a record has.
+/// Returns the length of a record's request in bytes.
 pub(crate) fn request_bytes(find: &mut Statement, record: u64) -> Result<u64> {
     let bytes = find.first(vec![integer(record)], |row| count(row, 0, record))?;
     bytes.ok_or_else(|| StorageError::damaged(record, "a key leads to it, and it is missing"))
@@ -268,7 +268,7 @@ pub(crate) fn digest(row: &Row, column: i32, record: u64) -> Result<Digest> {
     Ok(Digest::from_bytes(bytes))
 }
 
-/// How an act ended.
+/// Parses the outcome of an act.
 pub(crate) fn outcome(row: &Row, column: i32, record: u64) -> Result<Outcome> {
     let found = Outcome::parse(&string(row, column, record)?);
     found.ok_or_else(|| StorageError::damaged(record, "an unknown outcome"))

@@ -82,7 +82,7 @@ pub(crate) fn difference(database: &Database) -> Result<Option<String>, StorageE
     })
 }
 
-/// What a file is made of: each part's name, and the words that made it.
+/// Reads the schema of a file: the name and the SQL text of each part.
 fn parts(database: &Database) -> Result<BTreeSet<(String, String)>, StorageError> {
     let mut read = database
         .prepare(

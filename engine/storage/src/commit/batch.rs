@@ -20,17 +20,17 @@ use crate::state::State;
 pub(crate) type Find<'a> =
     dyn FnMut(&EconomyId, &str, &Request) -> Result<Option<KeyLookup>, StorageError> + 'a;
 
-/// What comes of each request of a batch.
+/// The reply to each request of a batch.
 pub(crate) type Replies = Vec<Result<Reply, SubmitError>>;
 
 /// Holds that are ended in one batch; more wait for the next. They are less than half of the work of
 /// a commit, beside that of its requests.
 pub(crate) const HOLDS_ENDED_MAX: usize = 128;
 
-/// Who asks, in records of what the writer does by itself.
+/// The actor in records of acts by the writer itself.
 const WRITER: &str = "bursar";
 
-/// Why a request could not be decided.
+/// The reason that a request could not be decided.
 #[derive(Debug)]
 enum BatchError {
     /// The journal could not say whether its key was used before.
@@ -44,9 +44,9 @@ enum BatchError {
 pub(crate) struct Batch {
     /// The state with everything so far applied.
     pub(crate) state: State,
-    /// What is to be appended.
+    /// The records to append.
     pub(crate) appended: Vec<NewRecord>,
-    /// Which record of this batch a key led to.
+    /// The record of this batch for each idempotency key.
     keys: HashMap<(EconomyId, IdempotencyKey), usize>,
     at: Timestamp,
     epoch: u64,
@@ -110,7 +110,7 @@ impl Batch {
         }
     }
 
-    /// The same, with a way back before each request. It costs a copy of every part of the state
+    /// Decides requests like the method above, but can undo each of them. That costs a copy of every part of the state
     /// that a request touches, so it is taken only if something went wrong.
     fn decide_apart(
         mut self,
@@ -315,12 +315,12 @@ impl Batch {
     }
 }
 
-/// Whether a call that came to nothing leaves a record.
+/// Returns true if a call without an effect leaves a record.
 fn kept(decision: &Decision, keyed: bool) -> bool {
     keyed || !decision.changes().is_empty()
 }
 
-/// What the writer asks by itself when a hold's time is over.
+/// Creates the writer's own submission that ends an expired hold.
 fn end_of_hold(economy: EconomyId, hold: HoldId) -> Submission {
     let path = format!("/v1/economies/{economy}/holds/{hold}");
     let request = Request::new("EXPIRE", &path, &serde_json::Value::Null);
@@ -343,7 +343,7 @@ fn bug(what: impl std::fmt::Display) -> BatchError {
     BatchError::Bug(what.to_string())
 }
 
-/// Whether a failed look for one key says something about the whole file. A record that is damaged
+/// Returns true if a failed lookup of one key concerns the whole file. A record that is damaged
 /// says something about its own key only.
 fn concerns_all(error: &StorageError) -> bool {
     !matches!(error, StorageError::Damaged { .. })

@@ -64,7 +64,7 @@ pub(crate) fn leave_checkpoint<J: Journal>(journal: &mut J, state: &State) {
     }
 }
 
-/// How often and in which portions the writer looks after the file.
+/// The intervals and portions of the writer's maintenance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MaintenanceConfig {
     /// Records after which the state is written out again.

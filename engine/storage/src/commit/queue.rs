@@ -72,7 +72,7 @@ enum Gate {
     Closed,
 }
 
-/// What the writer found.
+/// The result of taking requests from the queue.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken<T> {
     /// Some requests, in the order in which they are to be served.
@@ -178,7 +178,7 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
-    /// Whether requests come in.
+    /// Returns true if the queue accepts requests.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().gate == Gate::Open
     }

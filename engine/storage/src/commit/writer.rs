@@ -52,11 +52,11 @@ pub(crate) struct Writer<J> {
     /// The record that the newest checkpoint stands at, closed or on its way.
     checkpointed: u64,
     has_old_pieces: bool,
-    /// Whether movements are being put in the order of accounts.
+    /// True while movements are added to the account history index.
     ordering: bool,
     /// The newest movement before the last look at them.
     movement_before: u64,
-    /// Whether the last look for holds whose time is over ended none.
+    /// True if the last search for expired holds ended none.
     none_ended: bool,
     tidying: Tidying,
     /// The time at which notes were last written.
@@ -64,7 +64,7 @@ pub(crate) struct Writer<J> {
     /// The time at which the mark was last written, or at which the file was opened: a server that does not
     /// live for long has not served.
     marked: Instant,
-    /// How long the next attempt to open the file waits; nothing after work that went well.
+    /// The wait before the next attempt to open the file, which is zero after successful work.
     pause: Duration,
     /// Tries to open it since work last went well.
     tries: u32,
@@ -255,7 +255,7 @@ impl<J: Journal> Writer<J> {
         ended
     }
 
-    /// How long it is until the next hold falls due. One that could not be ended waits for the next
+    /// Returns the time until the next hold expires. A hold that could not be ended waits for the next
     /// request: trying without a pause would only spin.
     fn until_due(&self) -> Duration {
         let due = self.state.next_due().filter(|_| !self.none_ended);

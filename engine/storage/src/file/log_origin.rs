@@ -24,7 +24,7 @@ const MAGIC: u32 = 0x377f_0682;
 /// The largest page that SQLite has.
 const PAGE_BYTES_MAX: u32 = 1 << 16;
 
-/// What stands beside a file.
+/// The state of the path of a file's write-ahead log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LogBeside {
     /// No log, or one without a byte.

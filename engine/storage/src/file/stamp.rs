@@ -50,26 +50,26 @@ impl Stamp {
         self.0 & OPEN_BIT != 0
     }
 
-    /// The same with another schema.
+    /// Returns the stamp with another schema.
     #[must_use]
     pub(crate) fn with_schema(self, schema: i64) -> Self {
         let [.., schema] = schema.to_be_bytes();
         Self(self.0 & !(OPEN_BIT - 1) | u32::from(schema))
     }
 
-    /// The same of a file that is open, or closed.
+    /// Returns the stamp of an open or closed file.
     #[must_use]
     pub(crate) fn with_open(self, is_open: bool) -> Self {
         Self(self.0 & !OPEN_BIT | if is_open { OPEN_BIT } else { 0 })
     }
 
-    /// The same of the next generation.
+    /// Returns the stamp of the next generation.
     #[must_use]
     pub(crate) fn next(self) -> Self {
         self.with_generation((self.0 >> GENERATION_SHIFT).wrapping_add(1))
     }
 
-    /// The same of a generation that is drawn, so that two files do not have it in common.
+    /// Returns the stamp with a random generation, so that no two files share one.
     #[must_use]
     pub(crate) fn with_generation(self, drawn: u32) -> Self {
         Self(self.0 & (OPEN_BIT | (OPEN_BIT - 1)) | (drawn % GENERATIONS) << GENERATION_SHIFT)

@@ -145,7 +145,7 @@ fn an_opening_after_an_import_comes_after_those_that_records_name() {
     assert_eq!(count(&to, "SELECT max(epoch) FROM records"), 8);
 }
 
-/// How many rows each table of a file has.
+/// Returns the number of rows of each table of a file.
 fn content(path: &Path) -> [i64; 5] {
     ["records", "movements", "keys", "epochs", "checkpoints"]
         .map(|table| count(path, &format!("SELECT count(*) FROM {table}")))

@@ -1,4 +1,4 @@
-//! What the audit finds, and that it finds nothing else.
+//! Findings of the audit.
 
 use bursar_ledger::{CallEnding, CallRequest, CallResult, Digest, Draft};
 use bytes::Bytes;

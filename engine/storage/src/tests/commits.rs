@@ -1,4 +1,4 @@
-//! What a request costs the disk: one commit, however much comes of it.
+//! The cost of a request on the disk: one commit, whatever its effects.
 
 use bursar_ledger::CallEnding;
 

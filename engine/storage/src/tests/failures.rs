@@ -1,4 +1,4 @@
-//! When the disk says no, or the writer breaks off: nobody is told what is not so.
+//! Failures of the disk and of the writer: no client gets a wrong answer.
 
 use std::sync::Mutex;
 

@@ -82,7 +82,7 @@ fn one_log() -> MaintenanceConfig {
     }
 }
 
-/// What a file and its log were at many moments of an opening.
+/// Copies of a file and its log at many moments of an opening.
 fn moments(path: &Path, opening: u8, pace: MaintenanceConfig) -> Vec<Left> {
     let (writer, shared) = prepare(path, render, pace, |_, _| Ok(()));
     let thread = std::thread::spawn(move || writer.run());
@@ -107,7 +107,7 @@ fn moments(path: &Path, opening: u8, pace: MaintenanceConfig) -> Vec<Left> {
     moments
 }
 
-/// Whatever is let through is a file with its own log: it opens with all that was acknowledged then.
+/// Every file that is accepted has its own log: it opens with all changes that were acknowledged by then.
 #[test]
 fn a_file_is_opened_with_the_log_of_its_own_time_only() {
     let (folder, other) = (

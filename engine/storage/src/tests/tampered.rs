@@ -13,7 +13,7 @@ use super::rich::furnish;
 use super::*;
 use crate::rows;
 
-/// What a vandal does first, and what nobody sees afterwards.
+/// The statements that disable the checks and triggers of the file before a change.
 const BEFORE: &str = "PRAGMA ignore_check_constraints = ON;
     DROP TRIGGER records_stay; DROP TRIGGER records_stay_as_written;
     DROP TRIGGER movements_stay; DROP TRIGGER movements_stay_as_written;";
@@ -23,7 +23,7 @@ const BEFORE: &str = "PRAGMA ignore_check_constraints = ON;
 struct Cell {
     table: &'static str,
     column: String,
-    /// Which row, as a condition.
+    /// The row, as an SQL condition.
     row: String,
     value: Value,
     record: u64,
@@ -141,7 +141,7 @@ fn altered(value: &Value, place: usize, mask: u8) -> String {
     }
 }
 
-/// What the audit says after somebody was at the file; none if SQLite did not let them.
+/// Returns the report of the audit after a change of the file, or `None` if SQLite rejected the change.
 fn audited_after(sql: &str) -> Option<AuditReport> {
     let original = original();
     let folder = tempfile::tempdir().expect("a folder");
@@ -171,7 +171,7 @@ fn named(report: &AuditReport) -> BTreeSet<u64> {
     numbers.collect()
 }
 
-/// How many values were altered and found, and how many SQLite refused to alter.
+/// The number of altered values that were found, and of changes that SQLite rejected.
 #[derive(Default, Debug)]
 struct Tally {
     found: usize,
@@ -241,7 +241,7 @@ fn a_movement_that_is_said_to_be_of_another_record_is_found_and_named() {
     assert!(tally.found > 200, "{tally:?}");
 }
 
-/// The same bytes in every run, and more of them where more cases are asked for.
+/// Returns the same bytes in every run, and more of them if more cases are requested.
 #[test]
 fn any_altered_byte_is_found_and_its_record_named() {
     let config = ProptestConfig {

@@ -20,7 +20,7 @@ use crate::state::State;
 use crate::time::clock::{Clock, Mark};
 use crate::webhooks::notes::Note;
 
-/// What the writer is about to do, or has just done.
+/// A step of the writer, before or after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     Reopening,

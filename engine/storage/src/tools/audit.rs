@@ -82,7 +82,7 @@ pub(crate) fn audit_whole(
     Ok(report)
 }
 
-/// What an audit is held against.
+/// The input of an audit.
 pub(crate) struct AuditInput<'a> {
     /// The state in use, up to whose record is read; none for a file that is in no use and whose own
     /// end cannot be followed.

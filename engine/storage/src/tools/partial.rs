@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 
 use crate::file::names::with_suffix;
 
-/// What is added to the name of a file that is not whole yet.
+/// The suffix of a file that is not complete yet.
 const PARTIAL: &str = ".partial";
 
-/// What SQLite puts beside a file while it writes to it.
+/// The suffixes of the files that SQLite creates next to a database.
 const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
-/// A file that has not its name yet. It goes with this value, unless it gets it.
+/// A file without its final name. Dropping the value deletes the file, unless it has got its name.
 pub(crate) struct Partial {
     pub(crate) path: PathBuf,
 }
 
 impl Partial {
-    /// Takes the name, for its owner's eyes only: requests and seeds stand in the file in the clear.
+    /// Creates the file with access for its owner only, because it holds requests and seeds as plain text.
     pub(crate) fn make(to: &Path) -> io::Result<Self> {
         let path = Self::path_of(to);
         let made = OpenOptions::new()

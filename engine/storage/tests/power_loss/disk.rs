@@ -8,7 +8,7 @@ use crate::recorder::Op;
 /// The bytes that a disk writes as one.
 const SECTOR: u64 = 512;
 
-/// What becomes of that which was not synced.
+/// The fate of unsynced data.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fate {
     /// All of it is lost.
@@ -28,7 +28,7 @@ pub(crate) struct Disk {
     now: BTreeMap<PathBuf, usize>,
     /// The file that a path leads to on the disk.
     synced: BTreeMap<PathBuf, usize>,
-    /// What was asked of the folder since it was last synced.
+    /// The operations on the folder since its last sync.
     pending: Vec<Naming>,
 }
 
@@ -41,7 +41,7 @@ enum Naming {
 #[derive(Default)]
 struct File {
     synced: Vec<u8>,
-    /// What was asked of it since it was last synced.
+    /// The operations on the file since its last sync.
     pending: Vec<Change>,
     /// True if the next sync of it is one of its folder too.
     syncs_folder: bool,
@@ -206,7 +206,7 @@ fn place(at: u64) -> usize {
     usize::try_from(at).expect("the file fits in memory")
 }
 
-/// What decides on each part that was not synced.
+/// The source of the decision on each unsynced part.
 struct Chance {
     fate: Fate,
     state: u64,

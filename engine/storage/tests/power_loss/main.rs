@@ -150,7 +150,7 @@ fn pay(storage: &Storage, key: &str, postings: usize) -> Receiver {
     submit(storage, Some(key), &body, Act::Transfer(transfer))
 }
 
-/// What was asked of the disk, and what was acknowledged by then.
+/// The operations on the disk, and the requests that were acknowledged by then.
 #[derive(Clone)]
 struct Run {
     /// The new file, which has its name once it is whole and synced.

@@ -43,7 +43,7 @@ pub(crate) enum Op {
     Remove { path: PathBuf, syncs_folder: bool },
 }
 
-/// What was asked in one folder.
+/// The recorded operations of one folder.
 #[derive(Default)]
 pub(crate) struct Recording {
     ops: Mutex<Vec<Op>>,
@@ -86,7 +86,7 @@ fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[repr(C)]
 struct RecordedFile {
     base: sqlite3_file,
-    /// Where it is noted; null if it is not.
+    /// The recording, or null if the file is not recorded.
     noted: *mut Noted,
 }
 

@@ -41,7 +41,7 @@ impl Machine {
         });
     }
 
-    /// The same machine, booted again after a while.
+    /// Reboots the machine after a while.
     fn booted(&self, after: Duration) -> Self {
         let mut reading = *self.reading.lock().expect("it is whole");
         reading.wall += after;

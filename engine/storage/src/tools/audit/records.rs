@@ -174,7 +174,7 @@ impl Auditor {
         }
     }
 
-    /// Who asked, under which key, for what: all of it is there and agrees.
+    /// Checks the actor, the key and the request of a record: all are present and agree.
     fn check_identity(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
         if record.actor.is_empty() || record.kind != act.kind() {
             self.find(
@@ -370,7 +370,7 @@ fn is_what_was_asked(record: &Record, act: &Act) -> bool {
     }
 }
 
-/// Whether the path of a request leads to this.
+/// Returns true if the path of a request leads to this.
 fn names(request: &Value, id: &impl std::fmt::Display) -> bool {
     let path = request.get("path").and_then(Value::as_str);
     let mut segments = path.unwrap_or_default().split('/');
@@ -378,7 +378,7 @@ fn names(request: &Value, id: &impl std::fmt::Display) -> bool {
     segments.any(|segment| segment == id)
 }
 
-/// Whether a rollback is of the part that was named, and of the revision if one was.
+/// Returns true if a rollback matches the part, and the revision if any, that the request names.
 fn is_what_goes_back(
     asked: Option<&Value>,
     revision: Option<&Value>,

@@ -1,4 +1,4 @@
-//! Whole tables, read in slices of their key, so that none keeps its moment of the file for long.
+//! Reads of whole tables in slices of their key, so that no slice holds a snapshot of the file for long.
 //!
 //! Rows that belong to records up to the audit's last never change, and those that a running writer
 //! adds meanwhile belong to later ones. So the slices need not be of one moment.

@@ -1,4 +1,4 @@
-//! What stands in the file beside the records that were followed: nothing more, and nothing else.
+//! The check of the other tables of the file: they hold nothing that does not follow from the records.
 
 use bursar_ledger::Digest;
 
