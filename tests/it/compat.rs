@@ -131,7 +131,7 @@ async fn moves_nothing(shop: &'static [u8], coinflip: &'static [u8]) {
         .install("coinflip", &coinflip, json!({"asset": "coin"}))
         .await;
     guild.issue("plugin:coinflip", "coin", 1000).await;
-    // No grant on other accounts, and no spending of the caller's.
+    // These grants allow no debit of other accounts, and none of the caller's account.
     let nothing = json!({"grants": {"spend_per_call": {}}});
     for plugin in ["shop", "coinflip"] {
         let path = format!("{GUILD}/plugins/{plugin}");
@@ -166,8 +166,8 @@ fn line(action: &str, called: &TestCall, replies: bool) -> String {
     parts.join(", ")
 }
 
-/// The components and the seed never change: a difference between two builds or versions of the host is the
-/// host's. Debug and release are two builds.
+/// The components and the seed never change, so the host is the cause if the calls of two of its builds or
+/// versions differ. Debug and release are two builds.
 #[test]
 fn calls_of_the_first_contract_are_the_same_on_every_host() {
     let expected = expect![[r#"

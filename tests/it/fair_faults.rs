@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::fair::{nonce_of_next_flip, open_table};
 use crate::support::{GUILD, GuildClient, TestServer, install_malicious};
 
-/// Repeats a bet of the malicious plugin until it has lost three times. Returns the failed responses and the
-/// number of wins.
+/// Repeats a member's bet with an action that fails after a loss, until it has failed three times. Returns
+/// the failed responses and the number of wins.
 async fn play(trick: &str) -> (TestServer, GuildClient, Vec<Response>, u64) {
     let (server, mut guild) = TestServer::with_guild(1).await;
     install_malicious(&mut guild).await;
@@ -38,8 +38,8 @@ async fn play(trick: &str) -> (TestServer, GuildClient, Vec<Response>, u64) {
     (server, guild, lost, won)
 }
 
-/// Asserts that a plugin cannot avoid its losses: each loss is recorded with its nonce and draws, the stake
-/// is returned, a repeated request changes nothing, and the third loss disables the plugin.
+/// Asserts that an action which fails after a loss cannot be used for long: each loss uses a nonce and
+/// returns the stake, and the third one disables the plugin.
 async fn assert_loss_is_recorded(trick: &str, expected: &str) {
     let (server, mut guild, lost, won) = play(trick).await;
     assert_eq!(lost.len(), 3, "{trick} has lost three times");
@@ -150,8 +150,8 @@ async fn a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
     server.close().await;
 }
 
-/// Exceeding the deadline after a draw counts like a fault, so a plugin gains nothing by it. A repeated bet
-/// draws the same numbers, so a member who learned of the loss cannot bet against it.
+/// A call that exceeds its deadline after a draw counts as a fault of the plugin. A repeated bet draws the
+/// same numbers, and a changed bet draws new ones, so a member cannot profit from knowledge of the loss.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_exceeds_its_deadline_after_losing_is_disabled() {
     let (server, mut guild) = server_with_short_deadline().await;
@@ -201,8 +201,8 @@ async fn a_plugin_that_exceeds_its_deadline_after_losing_is_disabled() {
     server.close().await;
 }
 
-/// A broken call is recorded without its draws: the same key could otherwise be used for another request that
-/// depends on them.
+/// Asserts that the record of a broken call contains no draws. A member who knew them could use the same key
+/// for a request that profits from them.
 async fn assert_draws_are_hidden(guild: &mut GuildClient) {
     let page = guild.get(&format!("{GUILD}/events?limit=500")).await.json();
     let events = page["events"].as_array().unwrap();

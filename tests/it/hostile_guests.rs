@@ -9,7 +9,7 @@ use crate::support::{GUILD, TestServer, install_malicious, upload};
 /// The number of guests, unless the environment sets another one.
 const GUESTS: u64 = 6;
 
-/// The share of the guests of the host's own tests, as a divisor.
+/// The divisor of the number of guests in the environment. The host's own tests run all of them.
 const PART: u64 = 10;
 
 fn guests() -> u64 {

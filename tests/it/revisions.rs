@@ -12,7 +12,7 @@ async fn revisions(guild: &mut GuildClient, query: &str) -> Vec<Value> {
     page.json()["revisions"].as_array().unwrap().clone()
 }
 
-/// Installs coinflip with a maximum stake of 10, then 20, then 30.
+/// Installs coinflip with a maximum stake of 10, and changes it to 20 and to 30.
 async fn install_with_three_stakes(guild: &mut GuildClient) {
     let config = json!({"asset": "coin", "max_stake": 10});
     guild.install("coinflip", "bundled:coinflip", config).await;
@@ -41,7 +41,7 @@ async fn every_change_of_settings_is_listed_with_its_actor_and_changes() {
     guild
         .put_ok(COINFLIP, json!({"enabled": false, "follow": true}))
         .await;
-    // An update that changes nothing is no revision, and neither is a call.
+    // An update that changes nothing makes no revision.
     guild.put_ok(COINFLIP, json!({"follow": true})).await;
     let listed = revisions(&mut guild, "").await;
     let changes: Vec<&Value> = listed.iter().map(|revision| &revision["changes"]).collect();
@@ -92,7 +92,7 @@ async fn every_change_of_settings_is_listed_with_its_actor_and_changes() {
     server.close().await;
 }
 
-/// Disabling by the server or by the plugin's own calls is a revision as well.
+/// The server disables a plugin whose calls keep failing. This makes a revision as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn disabling_by_the_server_is_listed_as_a_revision() {
     let (server, mut guild) = TestServer::with_guild(1).await;
@@ -144,7 +144,7 @@ async fn a_configuration_is_rolled_back_to_any_listed_revision() {
         newest[0]["changes"],
         json!([{"pointer": "/config/max_stake", "from": 30, "to": 10}])
     );
-    // Revisions are the same after a restart, from the checkpoint and from the journal.
+    // A restart changes no revision.
     let listed = revisions(&mut guild, "?limit=20").await;
     let server = server.restart().await;
     let mut guild = GuildClient {
@@ -244,7 +244,7 @@ async fn a_preview_of_an_installation_shows_the_changes_and_installs_nothing() {
         changes[1],
         json!({"pointer": "/config", "to": {"asset": "coin"}})
     );
-    // A preview returns all findings and refuses nothing.
+    // A preview with findings succeeds and returns all of them.
     let wrong = json!({"component": "bundled:coinflip", "config": {"asset": "gem"}});
     let wrong = preview_put(&mut guild, "coinflip", wrong).await;
     assert_eq!(wrong.status, 200, "{}", wrong.json());
@@ -282,7 +282,7 @@ async fn a_preview_of_an_update_shows_the_changes_and_changes_nothing() {
             {"pointer": "/enabled", "from": true, "to": false},
         ])
     );
-    // What the ledger would reject is rejected in the preview.
+    // A preview rejects the updates that the ledger would reject.
     let wide = json!({"grants": {"debit": ["user:1"]}});
     let wide = preview_put(&mut guild, "coinflip", wide).await;
     assert_eq!(
@@ -338,7 +338,7 @@ async fn a_rolled_back_configuration_is_checked_like_a_new_one() {
     assert_eq!(undone.status, 200, "{}", undone.json());
     let before = json!({"component": old, "config": sold(json!({})), "enabled": true});
     guild.put_ok(&shop, before).await;
-    // A stored response is replayed, whatever the plugin accepts now.
+    // The kept answer is replayed, although the component does not accept this configuration any more.
     let again = guild.post("plugins/shop/rollback", "undone", undo).await;
     assert!(
         again.replayed && again.body == undone.body,

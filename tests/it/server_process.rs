@@ -28,7 +28,7 @@ impl ServerProcess {
         Self::run(binary(), file)
     }
 
-    /// Serves a file by a program that starts the binary.
+    /// Serves a file with a program that starts the binary itself.
     pub(crate) fn run(program: &Path, file: &Path) -> Self {
         Self::start(program, file, Stdio::null(), &[])
     }
@@ -88,7 +88,7 @@ impl ServerProcess {
         self.child.wait().unwrap();
     }
 
-    /// Sends SIGTERM and returns true if the process exits with 0.
+    /// Sends SIGTERM, waits for the end of the process, and returns true if it exits with 0.
     pub(crate) fn stop(mut self) -> bool {
         self.terminate();
         self.child.wait().unwrap().success()
@@ -104,7 +104,7 @@ impl ServerProcess {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
-    /// Waits up to a minute until the process ends by itself, and returns its exit code.
+    /// Waits up to a minute for the process to end by itself, and returns its exit code.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         for _ in 0..1_200 {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -13,7 +13,8 @@ async fn next_restock(guild: &mut GuildClient) -> u64 {
     plugin["schedules"]["restock"]["next_due"].as_u64().unwrap()
 }
 
-/// Sets the clock and waits until everything due by then has run. Returns the stock and the storeroom.
+/// Sets the clock and waits until all restocks that are due by then have run. Returns the stock and the
+/// storeroom.
 async fn wait_for_restock(guild: &mut GuildClient, clock: &AtomicU64, at: u64) -> [i64; 2] {
     clock.store(at, Ordering::SeqCst);
     let restocked = eventually("the restock has run", async || {
@@ -33,7 +34,7 @@ async fn stock_is_refilled_from_the_storeroom_when_due() {
     let due = next_restock(&mut guild).await;
     assert_eq!(due, 20_001 * DAY_MS, "at midnight");
     assert_eq!(wait_for_restock(&mut guild, &clock, due).await, [5, 4]);
-    // A full shelf stays unchanged, and the run counts.
+    // The run declines at a full shelf, and the due time is over.
     assert_eq!(
         wait_for_restock(&mut guild, &clock, due + DAY_MS).await,
         [5, 4]
@@ -41,7 +42,7 @@ async fn stock_is_refilled_from_the_storeroom_when_due() {
     let all = json!({"item": "item:potion", "quantity": 5});
     let bought = guild.call("shop/buy", "all", "user:1", all).await;
     assert_eq!(bought.status, 200, "{}", bought.json());
-    // Missed runs are skipped, and the storeroom has too little.
+    // Missed runs are skipped. The next run moves all that the storeroom has, which is less than the level.
     let late = due + 9 * DAY_MS;
     assert_eq!(
         wait_for_restock(&mut guild, &clock, late + DAY_MS / 2).await,

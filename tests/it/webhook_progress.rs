@@ -10,7 +10,7 @@ use crate::webhook_failures::server_with_fast_retries;
 use crate::webhook_receiver::Receiver;
 use crate::webhooks::{HOOK, create_webhook, newest, pay};
 
-/// With one record per second for each webhook the journal grew by 65 MB a day.
+/// The journal would grow by 65 MB a day if a webhook added one record per second.
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_add_no_records() {
     let (server, mut guild) = server_with_fast_retries(5).await;
@@ -60,7 +60,7 @@ async fn the_progress_of_a_removed_webhook_is_deleted() {
     server.close().await;
 }
 
-/// However rarely progress is stored, a crash repeats a bounded number of deliveries.
+/// A crash repeats a bounded number of deliveries, even if progress is stored rarely.
 #[tokio::test(flavor = "multi_thread")]
 async fn at_most_a_thousand_deliveries_are_not_yet_stored_as_progress() {
     let server = TestServer::with_setup(|setup| setup.webhooks.pace = Duration::from_hours(1));

@@ -125,7 +125,7 @@ fn unreadable(error: &impl fmt::Display) -> Finding {
 }
 
 impl Manifest {
-    /// Returns the JSON Schema of manifests, generated from the shapes of the check.
+    /// Returns the JSON Schema of manifests. It is generated from the definitions that the check uses.
     ///
     /// A manifest that does not match it is rejected. One that matches it is checked further.
     pub fn schema() -> Value {
@@ -175,8 +175,8 @@ impl Manifest {
         })
     }
 
-    /// Checks that a reply matches the schema of its entry point. A schedule without a schema may reply any JSON that can be
-    /// recorded.
+    /// Checks that a reply matches the schema of its entry point. A schedule without a schema may reply with
+    /// any JSON that can be recorded.
     pub(crate) fn check_reply(
         &self,
         entry_point: EntryPoint<'_>,
@@ -191,7 +191,7 @@ impl Manifest {
 
     /// Checks that a configuration matches its schema, and returns the accounts, assets and amounts in it.
     ///
-    /// These are the values and member names with the format `account`, `asset` or `amount`, each once.
+    /// The schema marks them by the formats `account`, `asset` and `amount`. Each is returned once.
     pub fn named_in_configuration(&self, config: &Value) -> Result<Vec<NamedValue>, SchemaError> {
         self.schemas.as_ref().map_or(Ok(Vec::new()), |schemas| {
             schemas.configuration().list(config, CONFIG_BYTES_MAX)

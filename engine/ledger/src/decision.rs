@@ -71,8 +71,8 @@ impl Decision {
 
 /// An effect other than a movement.
 ///
-/// A record keeps its movements and changes as its effects. At a start the effects are applied, and no act
-/// is decided again.
+/// A record contains its movements and its changes, which together are its effects. When a file is opened,
+/// these are applied, and no act is decided again.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
@@ -109,14 +109,14 @@ pub enum Change {
     },
     /// The quotas of the economy are set.
     QuotasSet {
-        /// The limits that differ from the defaults.
+        /// The quotas that differ from the defaults.
         quotas: Quotas,
     },
-    /// An amount of an asset entered or left circulation.
+    /// An amount of an asset enters or leaves circulation.
     SupplyMoved {
         /// The asset.
         asset: AssetId,
-        /// The plugin that caused it, if any.
+        /// The plugin that moves it, if any.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         plugin: Option<PluginName>,
         /// The amounts.
@@ -125,9 +125,9 @@ pub enum Change {
     },
     /// A hold is placed.
     HoldPlaced {
-        /// The hold.
+        /// The id of the hold.
         hold: HoldId,
-        /// The new hold.
+        /// The hold.
         placed: Box<Hold>,
     },
     /// An amount of a hold is captured. The movement itself is another effect of the record.
@@ -137,18 +137,18 @@ pub enum Change {
         /// The captured amount.
         amount: Amount,
     },
-    /// A hold ended, and its remaining amount is no longer reserved.
+    /// A hold ends, and its remaining amount is no longer reserved.
     HoldEnded {
         /// The hold.
         hold: HoldId,
-        /// The way in which it ended.
+        /// The way in which it ends.
         end: HoldEnd,
     },
-    /// A hold could not be captured at its expiry; the capture is retried.
+    /// A hold cannot be captured at its expiry; the capture is attempted again later.
     HoldDeferred {
         /// The hold.
         hold: HoldId,
-        /// The moment of the next try.
+        /// The moment of the next attempt.
         due_at: Timestamp,
     },
     /// A hold is extended by the length of an outage.
@@ -157,12 +157,12 @@ pub enum Change {
         hold: HoldId,
         /// The new moment of expiry.
         expires_at: Timestamp,
-        /// The moment at which its expiry rule applies.
+        /// The moment at which the hold ends by its rule.
         due_at: Timestamp,
         /// The end of the outage.
         outage_until: Timestamp,
     },
-    /// The clock of the books is set; holds and due times move with it.
+    /// The clock of the books is set. Holds move with it, and due times if it goes back.
     ClockSet {
         /// The time before.
         from: Timestamp,
@@ -191,7 +191,7 @@ pub enum Change {
         /// The plugin.
         plugin: PluginName,
     },
-    /// A plugin is switched off because its calls kept failing.
+    /// A plugin is switched off because its calls keep failing.
     PluginSwitchedOff {
         /// The plugin.
         plugin: PluginName,
@@ -199,7 +199,8 @@ pub enum Change {
         #[serde(flatten)]
         why: Box<SwitchOffEvidence>,
     },
-    /// The next due time of a schedule moves: after a run, by skipping, or to an earlier moment.
+    /// The next due time of a schedule changes: after a run, after a skipped due time, or because a call
+    /// requests an earlier one.
     DueMoved {
         /// The plugin.
         plugin: PluginName,
@@ -262,7 +263,7 @@ pub enum Change {
         /// The webhook.
         webhook: WebhookId,
     },
-    /// A webhook continues after another event.
+    /// The deliveries of a webhook continue after a chosen event.
     WebhookReplayed {
         /// The webhook.
         webhook: WebhookId,

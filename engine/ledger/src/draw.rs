@@ -110,7 +110,8 @@ impl From<ClientSeedText> for String {
     }
 }
 
-/// The origin of a call's draws: fixed at the first draw, and equal in every try.
+/// The origin of a call's draws. It is chosen at the first draw, and every later attempt uses it again while
+/// it can commit.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DrawOrigin {
     /// The number of the server seed.

@@ -45,7 +45,7 @@ pub struct RateStatus {
 }
 
 impl Rates {
-    /// Creates limiters for no keys yet.
+    /// Creates the rates of a server that has had no requests.
     pub fn new(ticks: Ticks) -> Self {
         Self {
             ticks,

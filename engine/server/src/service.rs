@@ -116,17 +116,17 @@ impl Service {
         Ok(service)
     }
 
-    /// The newest published state.
+    /// Returns the newest published state.
     pub fn state(&self) -> Arc<State> {
         self.parts.storage.state()
     }
 
-    /// The number of conflicts of a plugin's calls since the start of the server.
+    /// Returns the number of conflicts of a plugin's calls since the start of the server.
     pub fn conflicts(&self, economy: &EconomyId, plugin: &PluginName) -> ConflictCount {
         self.parts.conflicts.of(economy, plugin)
     }
 
-    /// The storage of the service.
+    /// Returns the storage of the service.
     pub fn storage(&self) -> &Storage {
         &self.parts.storage
     }
@@ -147,7 +147,7 @@ impl Service {
         self.parts.storage.close()
     }
 
-    /// The name of the system economy, which records API keys and components.
+    /// Returns the name of the system economy, which records API keys and components.
     pub fn system(&self) -> &EconomyId {
         &self.parts.system
     }
@@ -296,7 +296,7 @@ impl Service {
         received(submitted?, Instant::now() + ANSWER_PATIENCE).await
     }
 
-    /// The context of a request to the system economy.
+    /// Returns the context of a request to the system economy.
     pub fn system_context(
         &self,
         actor: &str,
@@ -312,7 +312,7 @@ impl Service {
         }
     }
 
-    /// The context of a request that the server itself makes to an economy.
+    /// Returns the context of a request that the server itself makes to an economy.
     fn own_context(
         &self,
         economy: &EconomyId,
@@ -376,7 +376,7 @@ async fn received(receiver: Receiver, deadline: Instant) -> Result<Reply, Servic
     }
 }
 
-/// Runs blocking work on a thread for blocking work.
+/// Runs work that blocks on a thread of the blocking pool.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ServiceError> {

@@ -8,11 +8,13 @@ use bursar_host::{
 use bursar_ledger::{AccountId, AssetId, Books, Digest, PluginName};
 use serde_json::Value;
 
-/// Findings about missing accounts and assets in a report. One more finding says how many further ones there are.
+/// The largest number of findings about missing accounts and assets in a report. If there are more, one
+/// further finding states the number of those that are left out.
 const ECONOMY_FINDINGS_MAX: usize = 64;
 
-/// Checks a configuration by the plugin's schema and its own check, and adds a finding for each account and asset that the
-/// economy does not have. Blocks the thread like [`LoadedPlugin::check_configuration`].
+/// Checks a configuration by the plugin's schema and by the plugin's own check. Adds a finding for each
+/// account and asset that the economy does not have. Blocks the thread like
+/// [`LoadedPlugin::check_configuration`].
 pub fn check(
     plugin: &LoadedPlugin,
     books: &Books,
@@ -28,7 +30,7 @@ pub fn check(
             findings.push(ConfigurationFinding { pointer, message });
         }
     }
-    // A name in the configuration has its own finding already, with a pointer.
+    // A missing name that is in the configuration has a finding already, with a pointer.
     let is_in_configuration =
         |named: &NameFormat| report.named.iter().any(|value| value.named == *named);
     for need in &report.needs {
@@ -62,7 +64,7 @@ pub fn check(
     Ok(report)
 }
 
-/// An economy with the plugin installed.
+/// An economy, and the accounts that the plugin adds to it.
 struct EconomyLookup<'a> {
     books: &'a Books,
     /// The accounts that the installation opens.
@@ -71,7 +73,8 @@ struct EconomyLookup<'a> {
 
 impl<'a> EconomyLookup<'a> {
     fn with(plugin: &LoadedPlugin, books: &'a Books, name: &PluginName) -> Self {
-        // A name that makes an account too long cannot be installed, so it opens no accounts.
+        // A plugin cannot be installed under a name with which an account's name is too long. It then opens
+        // no accounts.
         let choice = plugin.component_choice(name, Digest::ZERO);
         let mut own = choice.map_or_else(|_| Vec::new(), |choice| choice.accounts);
         own.push(AccountId::of_plugin(name));

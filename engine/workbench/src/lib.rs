@@ -1,7 +1,8 @@
 //! An economy in memory, with the real ledger and the real plugin runtime, and no storage.
 //!
-//! A [`Workbench`] decides and applies acts, and runs and commits calls, like a server. It does one thing at a time, so no
-//! call conflicts and runs a second time. The test kit for plugin authors and the commands that check plugins use it.
+//! A [`Workbench`] decides and applies acts, and runs and commits calls, like a server. It does one thing at
+//! a time, so no call becomes stale. The test kit for plugin authors and the commands that check plugins use
+//! it.
 //!
 //! * [`configuration`] checks a configuration against a plugin and an economy.
 //! * [`simulation`] plays many rounds of a game and measures its return.
@@ -81,12 +82,13 @@ impl Workbench {
         self.now
     }
 
-    /// Advances the time. Holds that expire until then end by their rules, in the order of their expiry.
+    /// Advances the time to `now`. Holds that have expired by then end by their rules, in the order of
+    /// expiry.
     pub fn advance_to(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         let due: Vec<HoldId> = self.books.holds_due(self.now).collect();
         for hold in due {
-            // A hold that cannot end now stays, for example if its destination account is full.
+            // A hold that cannot end now stays open, for example because its destination account is full.
             self.act(&Act::ExpireHold { hold });
         }
     }

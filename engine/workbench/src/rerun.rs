@@ -46,16 +46,16 @@ pub enum RerunEnding {
 /// The reason for which a component cannot substitute the one that ran.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SubstituteError {
-    /// It is another plugin, or does not have the action or schedule.
+    /// The component is another plugin, or does not have the action or schedule.
     #[error("it has no `{0}`")]
     NotThere(String),
-    /// The arguments do not match its schema.
+    /// The arguments do not match the schema of the component.
     #[error("it rejects the arguments: {0}")]
     Arguments(String),
-    /// It rejects the configuration.
+    /// The component rejects the configuration.
     #[error("it rejects the configuration: {0}")]
     Configuration(String),
-    /// The ledger rejects its installation.
+    /// The ledger rejects the installation of the component.
     #[error("it cannot be installed: {0}")]
     NotInstalled(String),
 }

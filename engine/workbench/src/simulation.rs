@@ -14,17 +14,18 @@ use uuid::Uuid;
 
 use crate::Workbench;
 
-/// The balance of each side at the start. It is more than either side loses in all rounds of a lane.
+/// The balance of the member and of the plugin at the start. Neither of them loses as much in all rounds of a
+/// lane.
 const STARTING_BALANCE: u64 = 1 << 50;
 
-/// Economies among which the rounds are divided, each with its own thread. The number is fixed, so that one seed plays the
-/// same rounds on each machine.
+/// The number of lanes among which the rounds are divided. A lane is an economy with a thread of its own. The
+/// number is fixed, so that one seed plays the same rounds on each machine.
 const LANES: usize = 8;
 
-/// Rounds after which a lane reports its progress.
+/// The number of rounds after which a lane reports its progress.
 const PROGRESS_ROUNDS: u64 = 1_000;
 
-/// Calls of one round.
+/// The largest number of calls in one round.
 const CALLS_MAX: usize = 100;
 
 /// The time of all calls.
@@ -48,7 +49,7 @@ pub struct SimulationResult {
     pub rounds: u64,
     /// The average return, in millionths of the stake.
     pub returned_ppm: f64,
-    /// The margin of error of the average return: 999 of 1,000 simulations are within it.
+    /// The margin of error of the average return: in 999 of 1,000 simulations the error is smaller.
     pub margin_ppm: f64,
     /// The standard deviation of the return of one round, in stakes.
     pub deviation: f64,
@@ -61,7 +62,7 @@ pub struct SimulationResult {
 impl SimulationResult {
     /// Returns whether a stated return is within the margin of error.
     pub fn agrees_with(&self, stated_ppm: u64) -> bool {
-        // A stated return is a whole number, so it may be rounded by one.
+        // A stated return is a whole number, so rounding may move it by up to one.
         #[allow(clippy::cast_precision_loss, reason = "returns are small numbers")]
         let stated = stated_ppm as f64;
         (self.returned_ppm - stated).abs() <= self.margin_ppm + 1.0
@@ -78,13 +79,14 @@ struct LaneTotals {
 }
 
 impl LaneTotals {
-    fn count(&mut self, won: i64, stake: f64) {
+    /// Adds a round by the gain or loss of the member.
+    fn count(&mut self, gain: i64, stake: f64) {
         #[allow(clippy::cast_precision_loss, reason = "wins are far below 2^53")]
-        let returned = 1.0 + won as f64 / stake;
+        let returned = 1.0 + gain as f64 / stake;
         self.returned += returned;
         self.squares += returned * returned;
-        self.worst_for_member = self.worst_for_member.max(won.saturating_neg());
-        self.worst_for_house = self.worst_for_house.max(won);
+        self.worst_for_member = self.worst_for_member.max(gain.saturating_neg());
+        self.worst_for_house = self.worst_for_house.max(gain);
     }
 
     fn merge(self, other: Self) -> Self {
@@ -225,6 +227,7 @@ impl<'a> GameEconomy<'a> {
         Ok(game)
     }
 
+    /// Returns the act that issues the starting balance to an account.
     fn issue(&self, account: AccountId) -> Result<Act, SimulationError> {
         let amount = Amount::new(STARTING_BALANCE).ok_or(SimulationError::SetUp(
             "the starting balance is not an amount".into(),
@@ -290,7 +293,7 @@ impl<'a> GameEconomy<'a> {
     }
 }
 
-/// Returns an error unless the act was applied.
+/// Returns an error unless the act was applied or has nothing to change.
 fn check_applied(verdict: Verdict) -> Result<(), String> {
     match verdict {
         Verdict::Applied(_) | Verdict::Unchanged => Ok(()),

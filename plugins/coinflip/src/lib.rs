@@ -1,7 +1,7 @@
 //! Heads or tails against the bank: double or nothing, at even odds.
 //!
-//! The bank is `plugin:coinflip`; the operator fills it. The stake and the payout are secured before the draw, so
-//! that a bet is accepted or declined independently of its result.
+//! The bank is `plugin:coinflip`; the operator fills it. The stake is taken and the payout is secured before
+//! the draw, so the result has no influence on the acceptance of a bet.
 
 mod rules;
 
@@ -29,7 +29,7 @@ fn flip(call: &Call<Config>, Flip { stake, side }: Flip) -> Result<FlipReply, De
     let payout = config.payout(stake)?;
     call.transfer(&caller, &bank, &config.asset, stake)?;
     call.secure(&bank, &config.asset, payout)?;
-    // From here on the call must not decline: the draw is made.
+    // A call cannot decline after a draw, so everything that may fail is above this line.
     let drawn = CoinSide::of(call.below(2, "side"));
     let won = drawn == side;
     if won {

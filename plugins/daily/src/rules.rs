@@ -168,7 +168,7 @@ impl Config {
                 let last = day(&zone, previous.last_ms)?;
                 let now = day(&zone, now_ms)?;
                 let passed = last.until(now).map_or(0, |span| span.get_days());
-                // Negative after a clock was set back, which counts as no day.
+                // The number is negative after a clock was set back. It then counts as zero days.
                 let passed = u64::try_from(passed).unwrap_or(0);
                 (passed, next_day_ms(&zone, last)?)
             }
@@ -265,7 +265,7 @@ mod tests {
         serde_json::from_str(&text).expect("a configuration")
     }
 
-    /// The streaks of claims at these hours; 0 for a declined claim.
+    /// Returns the streaks of claims at these hours; 0 for a declined claim.
     fn streaks(config: &Config, hours: &[u64]) -> Vec<u32> {
         let mut previous = None;
         let claims = hours

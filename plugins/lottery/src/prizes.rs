@@ -24,12 +24,12 @@ impl Prize {
     }
 }
 
-/// Declines `claim` of a member without prizes.
+/// Returns the decline of a claim by a member without prizes.
 pub(crate) fn nothing_won() -> Decline {
     Decline::new("nothing_won", "There is nothing for you to claim.")
 }
 
-/// Returns the prefix of the keys of a member's prizes, which the asset follows.
+/// Returns the prefix of the keys of a member's prizes. In a key, the asset follows it.
 pub(crate) fn prefix(member: &Account) -> Result<String, Decline> {
     name_key(format!("prize/{member}/"))
 }
@@ -53,7 +53,7 @@ mod tests {
         format!("user:{number}").parse().expect("an account")
     }
 
-    /// A member whose name has this many characters.
+    /// Returns a member whose name has this many characters.
     fn long_name(chars: usize) -> Account {
         let name = format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65));
         name.parse().expect("a name")

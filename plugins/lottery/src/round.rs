@@ -211,7 +211,7 @@ mod tests {
         format!("user:{number}").parse().expect("an account")
     }
 
-    /// A member whose name has this many characters.
+    /// Returns a member whose name has this many characters.
     fn long_name(chars: usize) -> Account {
         let name = format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65));
         name.parse().expect("a name")
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(code(116), Err("name_too_long"));
     }
 
-    /// A draw must fit into a full state for every winner: the winner must not decide whether it commits.
+    /// A draw fits into a full state for every winner. Otherwise the winner would decide if the draw commits.
     #[test]
     fn a_draw_frees_more_state_than_a_new_prize_takes() {
         let bytes = |key: &str, value: &str| key.len() + value.len();

@@ -3,14 +3,14 @@
 //! Time goes back in a plugin's calls only after an operator has set back a clock that was ahead. Times that
 //! were stored before then lie in the future.
 
-/// The milliseconds that a stored time may lie ahead because calls overtake each other. A call keeps its own
-/// time while it waits for its turn.
+/// The milliseconds by which a stored time may lie in the future without a wrong clock. A call keeps its time
+/// while it waits, and a later call may commit before it.
 const OVERTAKEN_MS: u64 = 5 * 60 * 1000;
 
 /// Returns the milliseconds that are left of a pause since a stored time; 0 once the pause is over.
 ///
-/// A stored time in the future counts as now. If it lies further ahead than the pause lasts, a wrong clock
-/// has written it, and there is no pause.
+/// A stored time in the future counts as now, because a call with a later time may have stored it. A time
+/// that [is far ahead](is_far_ahead) comes from a wrong clock, and causes no pause.
 ///
 /// ```
 /// use bursar_plugin::rest_left_ms;
@@ -29,8 +29,8 @@ pub fn rest_left_ms(began_ms: u64, lasts_ms: u64, now_ms: u64) -> u64 {
     lasts_ms.saturating_sub(now_ms.saturating_sub(began_ms))
 }
 
-/// Returns whether a stored time lies further in the future than the pause or the item that began at it
-/// lasts. A wrong clock has then written it.
+/// Returns whether a stored time lies so far in the future that it comes from a wrong clock: by more than
+/// five minutes, and by more than `lasts_ms`, the duration of what began at that time.
 pub fn is_far_ahead(stored_ms: u64, lasts_ms: u64, now_ms: u64) -> bool {
     stored_ms.saturating_sub(now_ms) > lasts_ms.max(OVERTAKEN_MS)
 }

@@ -114,7 +114,7 @@ impl Config {
         offers.any(|offer| offer.per_member_limit.is_some() || offer.cooldown_s.is_some())
     }
 
-    /// Returns the items that are restocked, each with its level.
+    /// Returns the item and the level of each offer that restocks its item.
     pub(crate) fn levels(&self) -> impl Iterator<Item = (&Asset, RestockLevel)> {
         let items = self.items.iter();
         items.filter_map(|offer| Some((&offer.item, offer.restock?)))
@@ -154,12 +154,12 @@ impl Offer {
 pub(crate) mod tests {
     use super::*;
 
-    /// A configuration with these offers, as JSON.
+    /// Returns a configuration with these offers, as JSON.
     pub(crate) fn config(items: &str) -> Config {
         serde_json::from_str(&format!("{{\"items\": {items}}}")).expect("a configuration")
     }
 
-    /// A configuration that sells potions with a limit and a cooldown.
+    /// Returns a configuration that sells potions with a limit and a cooldown.
     pub(crate) fn potion() -> Config {
         config(
             r#"[{"item": "item:potion", "price": {"coin": 50}, "per_member_limit": 3, "cooldown_s": 10}]"#,
@@ -170,7 +170,7 @@ pub(crate) mod tests {
         Amount::new(units).expect("an amount")
     }
 
-    /// The offer of an item for a member without roles.
+    /// Returns the offer of an item for a member without roles.
     pub(crate) fn offer<'a>(config: &'a Config, item: &'static str) -> &'a Offer {
         let found = config.find(&Asset::new(item), 0, |_| false);
         found.expect("on offer")
@@ -192,7 +192,7 @@ pub(crate) mod tests {
         assert_eq!(code(&twice, "a"), "misconfigured");
     }
 
-    /// The price of `a` for a buyer with these roles at a time, or the code of the decline.
+    /// Returns the price of `a` for a buyer with these roles at a time, or the code of the decline.
     fn price_for(offers: &str, roles: &[&str], now_ms: u64) -> Result<u64, &'static str> {
         let config = config(offers);
         let found = config.find(&Asset::new("a"), now_ms, |role| roles.contains(&role));

@@ -21,14 +21,14 @@ pub(crate) fn skipped(item: &Asset, reason: &Decline) -> String {
     format!("{item} is not restocked: {}", reason.message())
 }
 
-/// Declines an item that two offers restock.
+/// Returns the reason for not restocking an item that two offers restock.
 pub(crate) fn two_levels(item: &Asset) -> Decline {
     let message = format!("The configuration restocks {item} to two levels.");
     Decline::new("misconfigured", message)
 }
 
 impl RestockLevel {
-    /// Returns the number of units that are missing on the shelf and available in the storeroom.
+    /// Returns the number of units that the shelf lacks, up to the stock of the storeroom; `None` for zero.
     pub(crate) fn missing(self, on_shelf: u64, in_store: u64) -> Option<Amount> {
         let missing = self.to.get().saturating_sub(on_shelf);
         Amount::new(missing.min(in_store))
@@ -47,7 +47,7 @@ impl RestockReply {
 }
 
 impl Config {
-    /// Returns the restocked items, each with its level. An item with two levels has `None`.
+    /// Returns the restocked items, each with its level. An item that two offers restock has `None`.
     pub(crate) fn restocked(&self) -> Result<BTreeMap<&Asset, Option<RestockLevel>>, Decline> {
         let mut restocked = BTreeMap::new();
         for (item, level) in self.levels() {

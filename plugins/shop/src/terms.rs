@@ -33,7 +33,7 @@ impl SaleTerms {
         Ok(())
     }
 
-    /// Returns whether the sale has a duration.
+    /// Returns whether the sale starts before it ends.
     pub(crate) fn has_time(&self) -> bool {
         match (self.from_ms, self.until_ms) {
             (Some(from_ms), Some(until_ms)) => from_ms < until_ms,
@@ -53,14 +53,14 @@ impl SaleTerms {
     }
 }
 
-/// Declines a member who has none of the roles of the offers.
+/// Returns the decline for a member who has none of the required roles.
 pub(crate) fn role_required<'a>(roles: impl Iterator<Item = &'a str>) -> Decline {
     let roles: Vec<_> = roles.take(ROLES_NAMED).collect();
     let message = format!("That is for members with the role {}.", roles.join(" or "));
     Decline::new("role_required", message)
 }
 
-/// Declines a member who does not have the required item.
+/// Returns the decline for a member who does not have the required item.
 pub(crate) fn item_required(item: &Asset) -> Decline {
     Decline::new(
         "item_required",

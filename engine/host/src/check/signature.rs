@@ -1,7 +1,8 @@
 //! The types of functions, compared and written as WIT.
 //!
-//! Types of an untrusted component can refer to each other so often that they expand exponentially. The comparison takes
-//! no more steps than the contract's type has, and the written form has a maximum length.
+//! The types of an untrusted component can refer to each other so often that their written form grows
+//! exponentially. The comparison therefore follows the contract's types, which are small, and the written
+//! form has a maximum length.
 
 use std::fmt::{self, Write};
 
@@ -29,7 +30,8 @@ pub(super) fn same([expected, found]: [FunctionRef<'_>; 2]) -> bool {
         && comparison.same_or_none(expected.result.as_ref(), found.result.as_ref())
 }
 
-/// A comparison of the contract's types with the component's. It takes no more steps than the contract's types have.
+/// A comparison of the contract's types with the component's. It follows the contract's types, so it ends
+/// soon.
 #[derive(Clone, Copy)]
 struct TypeComparison<'a> {
     expected: &'a Resolve,
@@ -100,7 +102,8 @@ fn unaliased(resolve: &Resolve, mut ty: Type) -> Type {
     ty
 }
 
-/// Writes two functions as WIT, each followed by its types that the other one does not have in that form.
+/// Writes two functions as WIT. Each is followed by the definitions of its types that the other one lacks or
+/// defines differently.
 pub(super) fn signatures(sides: [FunctionRef<'_>; 2]) -> [String; 2] {
     let [expected, found] = sides.map(|(resolve, function)| Signature::of(resolve, function));
     let with_differing_types = |one: &Signature, other: &Signature| {
@@ -129,7 +132,7 @@ impl Signature {
         let written = writer.function(function);
         let function = writer.take_text(written);
         let mut types = Vec::new();
-        // Writing a definition may name further types.
+        // A definition may name further types, which are added to `named`.
         let mut next = 0;
         while let Some(id) = writer.named.get(next).copied() {
             next += 1;
@@ -148,8 +151,9 @@ impl Signature {
 struct WitWriter<'a> {
     resolve: &'a Resolve,
     text: String,
+    /// The number of characters that may still be written.
     left: usize,
-    /// Types that were named and have a definition.
+    /// The types whose names were written and whose definitions follow.
     named: Vec<TypeId>,
 }
 
@@ -176,7 +180,7 @@ impl<'a> WitWriter<'a> {
         }
     }
 
-    /// Takes the text that was written since the last call, marked if it is incomplete.
+    /// Takes the text that was written since the last call. An incomplete text ends with an ellipsis.
     fn take_text(&mut self, written: fmt::Result) -> String {
         if written.is_err() && !self.text.is_empty() {
             self.text.push('…');
@@ -185,12 +189,12 @@ impl<'a> WitWriter<'a> {
     }
 
     fn function(&mut self, function: &Function) -> fmt::Result {
-        let sync = if function.kind.is_async() {
+        let prefix = if function.kind.is_async() {
             "async "
         } else {
             ""
         };
-        write!(self, "{}: {sync}func(", function.name)?;
+        write!(self, "{}: {prefix}func(", function.name)?;
         for (index, param) in function.params.iter().enumerate() {
             let comma = if index > 0 { ", " } else { "" };
             write!(self, "{comma}{}: ", param.name)?;

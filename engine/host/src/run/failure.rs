@@ -1,8 +1,8 @@
 //! The ways in which a guest's run ends without a result.
 //!
-//! A [`Fault`] is the guest's doing and the same in every run, so it is recorded as the call's ending. Its text
-//! is part of the record, and a replay compares it: a change of a fault's wording makes recorded calls differ.
-//! A [`CallFailure`] depends on this machine at this moment, and is not recorded as an ending.
+//! A [`Fault`] is caused by the guest and is the same in every run, so it is recorded as the call's ending.
+//! Its text is part of the record, and a replay compares it: a change of a fault's wording makes recorded
+//! calls differ. A [`CallFailure`] depends on this machine at this moment, and is not recorded as an ending.
 
 use bursar_ledger::Rejection;
 use wasmtime::Trap;
@@ -22,7 +22,7 @@ pub(crate) struct InternalError(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct RejectedBeforeDraw(pub(crate) Rejection);
 
-/// The cause for which a call could not be finished.
+/// The reason why a call could not be finished.
 ///
 /// It depends on the machine and the moment, so it is not an outcome: only draws are recorded, and the same request may
 /// succeed when it is sent again.

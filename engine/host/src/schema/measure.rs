@@ -56,7 +56,8 @@ pub(super) fn measure(parts: &SchemaParts) -> Result<(), SchemaSizeError> {
     Ok(())
 }
 
-/// Measures the size and the depth of a part at a level. The recursion is no deeper than the limit of a schema.
+/// Measures the size and the depth of a part at a level. The recursion is no deeper than
+/// [`SCHEMA_DEPTH_MAX`].
 fn measure_part(
     parts: &SchemaParts,
     id: PartId,

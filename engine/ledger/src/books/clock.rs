@@ -16,14 +16,15 @@ impl Books {
         &self.steps_back
     }
 
-    /// Returns true if setting the clock to `to` changes these books: a hold or a schedule waits for a
-    /// moment, or the newest record would be in the future.
+    /// Returns true if setting the clock to `to` changes these books: a hold is open, a plugin has a
+    /// schedule, or the newest record would be in the future.
     pub fn depends_on_clock(&self, to: Timestamp) -> bool {
         let schedules = |plugin: &Arc<Plugin>| !plugin.installation.schedules.is_empty();
         self.recorded_at > to || self.holds_open() > 0 || self.plugins.values().any(schedules)
     }
 
-    /// Moves holds and schedules to the new time, and bounds past moments by it.
+    /// Moves the times of holds by the difference, and those of schedules if the clock goes back. Moments of
+    /// the past that would be later than the new time become the new time.
     pub(super) fn set_clock(&mut self, seq: u64, from: Timestamp, to: Timestamp) {
         if to < from {
             self.steps_back.push_back(StepBack { seq, from, to });
@@ -31,7 +32,7 @@ impl Books {
         self.holds = std::mem::take(&mut self.holds).map(|hold| hold.after_clock_set(from, to));
         let installed = self.plugins.iter();
         let moved = installed.map(|(id, plugin)| {
-            let plugin = Arc::new(with_schedules(plugin, from, to));
+            let plugin = Arc::new(with_moved_schedules(plugin, from, to));
             (id.clone(), plugin)
         });
         self.plugins = moved.collect();
@@ -40,8 +41,8 @@ impl Books {
         self.count_for_today(Day::of(to));
     }
 
-    /// Moves counts of later days to this day. They were made before now, so budgets must count them today,
-    /// and no later day may start with them.
+    /// Moves the counts of later days to today. They belong to the past, so they count towards the budgets of
+    /// today, and no later day starts with them.
     fn count_for_today(&mut self, today: Day) {
         for ((asset, day, plugin), flow) in std::mem::take(&mut self.flows) {
             let sum = self.flows.entry((asset, day.min(today), plugin));
@@ -72,7 +73,7 @@ impl Hold {
     }
 }
 
-fn with_schedules(plugin: &Plugin, from: Timestamp, to: Timestamp) -> Plugin {
+fn with_moved_schedules(plugin: &Plugin, from: Timestamp, to: Timestamp) -> Plugin {
     let moved = |installation: &Arc<Installation>| {
         let mut installation = Installation::clone(installation);
         for schedule in installation.schedules.values_mut() {

@@ -95,8 +95,8 @@ impl Books {
         self.draws.open_nonces.iter().copied()
     }
 
-    /// Returns the origin from which an earlier try of the request has drawn, if the call did not complete.
-    /// A later try draws the same.
+    /// Returns the origin from which an earlier attempt of the request has drawn, if the call did not
+    /// complete. A later attempt draws the same.
     pub fn bound_origin(&self, request: &CallRequest) -> Option<&DrawOrigin> {
         self.bound_origins.get(&request.draw_key())
     }
@@ -219,7 +219,7 @@ impl Books {
     }
 
     /// Removes the server seeds below a number from the secret ones. Unfinished calls that drew from them
-    /// lose their origins: a seed that is public would let the member predict the next try.
+    /// lose their origins: a seed that is public would let the member predict the next attempt.
     fn reveal_seeds(&mut self, below: u64) {
         let committed = self.draws.committed.iter();
         let committed = committed.filter(|(seed, _)| **seed >= below);

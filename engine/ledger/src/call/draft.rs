@@ -50,7 +50,7 @@ pub struct Draft {
     call: CallRequest,
     plugin: Arc<Plugin>,
     /// The moment as of which the draft reads the books. The plugin sees the call's own time instead, which
-    /// stays equal in every try.
+    /// is equal in every attempt.
     at: Timestamp,
     exchanges: Vec<Exchange>,
     steps: Vec<Step>,
@@ -69,7 +69,7 @@ pub struct Draft {
     secured_holds: BTreeSet<HoldId>,
     holds_placed: u8,
     writes: BTreeMap<Arc<str>, Option<Arc<str>>>,
-    /// The moments from which on the call requests runs of schedules.
+    /// The schedules of which the call requests a run, each with the earliest moment.
     wakes: BTreeMap<String, Timestamp>,
     /// The origin of the draws with its server seed, once it is known.
     origin: Option<(DrawOrigin, Seed)>,
@@ -197,7 +197,7 @@ impl Draft {
         })
     }
 
-    /// Returns the schedules of which the call requests a run, with the moments from which on.
+    /// Returns the schedules of which the call requests a run, each with the earliest moment.
     pub(crate) fn wakes(&self) -> &BTreeMap<String, Timestamp> {
         &self.wakes
     }

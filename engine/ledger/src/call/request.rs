@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// all.
 pub type SpendLimit = BTreeMap<AssetId, Limit>;
 
-/// The request of one call. It stays equal in every try.
+/// The request of one call. It is equal in every attempt.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct CallRequest {
     /// The id of the call.
@@ -41,7 +41,7 @@ pub struct CallRequest {
     /// The most that the request's API key may move, as a further limit on what leaves the caller.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cap: Option<TransferCap>,
-    /// The idempotency key of the request. A later try with the same key has the same draws.
+    /// The idempotency key of the request. A later attempt with the same key has the same draws.
     pub key: String,
     /// The time of the call, as the plugin sees it.
     pub now: Timestamp,

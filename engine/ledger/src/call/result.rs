@@ -25,7 +25,7 @@ pub enum CallEnding {
         /// The sentence, for the member.
         message: String,
     },
-    /// The plugin failed in a way that each try would repeat.
+    /// The plugin failed in a way that each attempt would repeat.
     Faulted {
         /// A description of the fault, for the operator.
         fault: String,
@@ -34,8 +34,8 @@ pub enum CallEnding {
     NotRun(Rejection),
     /// The call ended before its first draw, because the requests so far cannot be committed.
     Stopped(Rejection),
-    /// The call has drawn and did not complete. Its origin is stored for another try with the same
-    /// idempotency key.
+    /// The call has drawn and did not complete. Its origin is stored for another attempt with the
+    /// same idempotency key.
     Broken {
         /// The reason, which depends on the machine and the moment.
         failure: String,
@@ -58,13 +58,13 @@ pub struct CallResult {
     pub ending: CallEnding,
     /// The fuel that was used.
     pub fuel: u64,
-    /// The origin of the draws, if the call has drawn in any try.
+    /// The origin of the draws, if the call has drawn in any attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<DrawOrigin>,
 }
 
 impl CallResult {
-    /// Returns true if the plugin has run to an end, which it reaches in every run.
+    /// Returns true if the plugin has run, and would end in the same way in every run.
     pub fn has_run(&self) -> bool {
         match self.ending {
             CallEnding::Replied { .. }

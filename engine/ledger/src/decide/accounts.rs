@@ -75,8 +75,9 @@ pub(super) fn set_account(
     Ok(Verdict::Applied(Decision::change(change, creates)))
 }
 
-/// Checks that an API key which only admits members creates a plain account: open, without limits. The
-/// request is allowed for an account that exists and stays as it is.
+/// Checks a request of an API key that may only admit members. The account has to match the key's pattern,
+/// and a new account has to be open and without limits. The changes of an existing account are rejected
+/// later.
 fn check_admission(
     admission: &CallerAdmission,
     account: &AccountId,

@@ -59,8 +59,8 @@ fn not_run(
         Err(_) | Ok(_) => return Ok(Verdict::Stale),
     };
     if run.is_some() {
-        // The due time stays due until the plugin can run, and the origin of an earlier try stays bound to
-        // it.
+        // The due time stays due until the plugin can run, and the origin of an earlier attempt stays
+        // bound to it.
         return rejected(present, draw_use(result, true).into_iter().collect());
     }
     rejected(present, draw_effects(result))
@@ -147,7 +147,7 @@ fn mark_holds(draft: &Draft) -> Vec<Change> {
         .collect()
 }
 
-/// Returns the change that marks the nonce of a call as used, if the call has drawn in any try.
+/// Returns the change that marks the nonce of a call as used, if the call has drawn in any attempt.
 fn draw_effects(result: &CallResult) -> Vec<Change> {
     draw_use(result, false).into_iter().collect()
 }

@@ -30,7 +30,7 @@ pub(super) fn set_client_seed(
     })?;
     found.check_open(account)?;
     let client_seed = client_seed.text();
-    // The same text is a new choice if a server seed was committed to after it was set last.
+    // Setting the same text again is a new choice if a server seed was committed to in the meantime.
     let is_current_choice = books.draw_origin(account, 0).by_member;
     if is_current_choice && books.client_seed(account) == *client_seed {
         return Ok(Verdict::Unchanged);

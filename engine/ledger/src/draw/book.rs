@@ -26,9 +26,9 @@ pub struct ClientSeed {
 pub struct DrawBook {
     /// The number of the server seed for new draws.
     pub(crate) active: u64,
-    /// The time at which it became active.
+    /// The time at which that server seed became active.
     pub(crate) active_since: Timestamp,
-    /// The number of draws from it.
+    /// The number of draws from that server seed.
     pub(crate) active_draws: u64,
     /// The records that committed to the secret server seeds, by number: seeds before the active one, the
     /// active one, and the next one.
@@ -54,6 +54,7 @@ impl Default for DrawBook {
 }
 
 impl DrawBook {
+    /// Returns the lowest number of a server seed that is still secret.
     pub(crate) fn first_hidden(&self) -> u64 {
         self.committed
             .get_min()

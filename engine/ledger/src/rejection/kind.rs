@@ -13,11 +13,12 @@ pub enum RejectionClass {
     Forbidden,
 }
 
-/// The chance that a repeated request succeeds. A repetition with the same idempotency key is always safe.
+/// The kind of repetition that may succeed after a rejection. A repetition with the same idempotency key is
+/// always safe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Retry {
-    /// Repeat the request with the same key: nothing was decided, or the decision is not known.
+    /// The request can be repeated with the same key: nothing was decided, or the decision is not known.
     SameKey,
     /// The answer is final for this key. Under a new key the request may succeed once the state has changed.
     NewKey,
@@ -176,7 +177,7 @@ struct KindTerms {
 }
 
 impl RejectionKind {
-    /// Returns the code, as records and responses have it.
+    /// Returns the code that records and responses contain.
     pub fn code(self) -> &'static str {
         self.terms().code
     }
@@ -186,7 +187,7 @@ impl RejectionKind {
         self.terms().class
     }
 
-    /// Returns the chance that a repeated request succeeds.
+    /// Returns the kind of repetition that may succeed.
     pub fn retry(self) -> Retry {
         self.terms().retry
     }

@@ -18,7 +18,7 @@ use crate::{
     HostResponse, PluginName, RollbackTarget, SpendLimit, Timestamp, Transcript, Verdict,
 };
 
-/// Keys of calls; from them follow the ids of the holds that they place.
+/// The idempotency keys of calls, from which the ids of their holds derive.
 const KEYS: [&str; 6] = ["k0", "k1", "k2", "k3", "k4", "k5"];
 
 /// The setup of every history.
@@ -41,7 +41,7 @@ pub(super) const SETUP: &str = "
     issue plugin:shop coin 40
     issue plugin:market coin 40";
 
-/// One step of a history. A call is a plan: what comes of it depends on the books.
+/// A step of a history. A call is only planned: its result depends on the books.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Act(Act),

@@ -187,7 +187,7 @@ fn what_a_call_drew_is_kept_also_when_it_can_no_longer_begin() {
     );
 }
 
-/// Else the economy could be frozen for a moment whenever the draw was the wrong one.
+/// Otherwise an operator could freeze the economy briefly to discard an unwanted draw.
 #[test]
 fn a_run_that_can_no_longer_begin_draws_the_same_when_it_can() {
     check_game(
@@ -222,7 +222,7 @@ fn a_run_that_can_no_longer_begin_draws_the_same_when_it_can() {
     );
 }
 
-/// Each key is a member's own: nobody draws what another has drawn under it.
+/// Each member has keys of their own: a key of one member never leads to the draws of another.
 #[test]
 fn another_member_draws_anew_under_the_same_key() {
     check_game(

@@ -59,7 +59,7 @@ fn what_was_taken_goes_back_after_a_draw_and_not_one_more() {
     );
 }
 
-/// It comes out of what was secured, and out of nothing else.
+/// A payment back after the draw comes only from the secured amount.
 #[test]
 fn what_goes_back_was_secured() {
     check_gang(
@@ -131,8 +131,7 @@ fn what_goes_back_before_the_draw_counts() {
     );
 }
 
-/// An account that is granted by its name gets back what was taken; the caller and an issuer are no such
-/// accounts.
+/// An account that is granted by its name can be paid back as well, but not the caller or an issuer.
 #[test]
 fn what_a_name_grants_goes_back_too() {
     check_gang(
@@ -158,8 +157,8 @@ fn what_a_name_grants_goes_back_too() {
     );
 }
 
-/// The draft decides before the draw if every debit can be paid back. An account above its ceiling, or one that
-/// gets something else, would not take it all.
+/// The draft checks before the draw that every debit can be paid back. An account above its ceiling, or one
+/// that receives another payment, could not take the whole amount.
 #[test]
 fn a_way_back_that_has_no_room_ends_the_call_before_its_draw() {
     check_gang(
@@ -209,7 +208,7 @@ fn a_way_back_that_has_no_room_ends_the_call_before_its_draw() {
     );
 }
 
-/// A payment by the caller itself needs no way back; the caller's room is reserved for secured amounts.
+/// A payment by the caller need not be payable back. The caller's room is reserved for secured amounts.
 #[test]
 fn what_the_caller_has_paid_is_owed_back_to_nobody() {
     check_gang(
@@ -268,7 +267,7 @@ fn a_ceiling_that_changes_makes_the_call_run_again() {
     );
 }
 
-/// Caps end a call before it draws, also one that would give all of it back.
+/// A cap ends a call before it draws, even if the call would pay back the whole amount.
 #[test]
 fn a_cap_that_is_used_up_ends_a_call_before_its_draw() {
     check_gang(

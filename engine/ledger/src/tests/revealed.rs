@@ -1,4 +1,4 @@
-//! Seeds that have become public: whatever is drawn afterwards is drawn from another one.
+//! Draws after a server seed has become public, which come from another seed.
 
 use expect_test::expect;
 
@@ -14,7 +14,7 @@ const GAME: &str = "
     issue plugin:game coin 100
 ";
 
-/// Else whoever broke a call off would know what it draws, and could bet on that.
+/// Otherwise a member could abort a call, learn its draws from the public seed, and bet on them.
 #[test]
 fn a_call_that_broke_off_draws_anew_once_its_seed_is_public() {
     let mut world = World::after(GAME);
@@ -43,7 +43,7 @@ fn a_call_that_broke_off_draws_anew_once_its_seed_is_public() {
     .assert_eq(&world.said);
 }
 
-/// An operator cannot make a call of today draw from a seed that members have seen.
+/// An operator cannot make a new call draw from a seed that is public.
 #[test]
 fn a_nonce_that_is_left_over_is_no_good_for_a_public_seed() {
     let mut world = World::after(GAME);
@@ -80,7 +80,8 @@ fn a_public_seed_is_told_and_a_hidden_one_is_not() {
     assert_eq!(told(&world, 4), None);
 }
 
-/// The draws of a call that can no longer begin are used up, so that no member can wait and draw them again.
+/// A call that has drawn and can no longer start loses its draws, so that no member can wait and make them
+/// again.
 #[test]
 fn what_could_not_begin_after_its_draw_draws_anew() {
     let mut world = World::after(GAME);
@@ -109,8 +110,8 @@ fn what_could_not_begin_after_its_draw_draws_anew() {
     .assert_eq(&world.said);
 }
 
-/// A stake is marked with the first seed that its game has drawn from, once, and with an earlier one if a
-/// call that broke off draws from that at last.
+/// A stake is marked once, with the first seed that its game has drawn from. It is marked again if an aborted
+/// call later draws from an earlier seed.
 #[test]
 fn a_stake_is_marked_with_the_earliest_seed_of_its_game() {
     let mut world = World::after(GAME);
@@ -164,7 +165,7 @@ fn the_oldest_seed_of_all_open_games_stays_hidden() {
     .assert_eq(&world.said);
 }
 
-/// Draws count for the seed that they come from, and a seed is in use since its rotation.
+/// A draw is counted for its own seed, and the age of a seed begins at the rotation to it.
 #[test]
 fn the_active_seed_counts_its_own_draws_and_its_own_time() {
     let mut world = World::after(GAME);

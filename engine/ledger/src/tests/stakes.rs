@@ -138,7 +138,7 @@ fn a_stake_is_secured_where_it_can_be_captured_and_only_there() {
     );
 }
 
-/// To secure a stake twice asks for nothing more, so it needs no more room or money either.
+/// Securing a stake again changes nothing, so it needs no more room and no more money.
 #[test]
 fn a_stake_that_is_secured_twice_is_secured_once() {
     check_table(
@@ -163,7 +163,7 @@ fn a_stake_that_is_secured_twice_is_secured_once() {
     );
 }
 
-/// Else a game could give a stake back, or keep it, by what it has drawn.
+/// Otherwise a game could decide by its draw to return a stake or to keep it.
 #[test]
 fn a_stake_that_was_not_secured_stays_as_it_is_after_the_draw() {
     check_table(
@@ -189,7 +189,7 @@ fn a_stake_that_was_not_secured_stays_as_it_is_after_the_draw() {
     );
 }
 
-/// An account that an operator has frozen or closed gets nothing by a plugin either, and gives nothing.
+/// A plugin can neither credit nor debit an account that an operator has frozen or closed.
 #[test]
 fn nothing_moves_on_what_is_frozen_or_closed() {
     check_table(

@@ -66,7 +66,7 @@ pub(super) fn into_body(response: &Response) -> Result<Value, CommandError> {
     )))
 }
 
-/// The detail of a problem that the server reports, or the status if the response has none.
+/// Returns the detail of a problem that the server reports, or the status if the response has none.
 pub(super) fn detail(response: &Response) -> String {
     let body = response.json();
     let detail = body.get("detail").and_then(Value::as_str);

@@ -139,7 +139,8 @@ impl Verify {
         })
     }
 
-    /// The component of the call: the file of `--component`, or a bundled one. None if neither has the digest.
+    /// Returns the component of the call: the file of `--component`, or else the bundled one, if there is
+    /// one. Fails if the file has another digest.
     fn component(&self, digest: &Digest) -> Result<Option<Component>, CommandError> {
         let Some(file) = &self.component else {
             return Ok(Component::bundled(digest));
@@ -158,11 +159,11 @@ impl Verify {
 fn describe(differences: &[Difference]) -> String {
     let each = differences.iter().map(|it| {
         let Difference {
-            part: what,
+            part,
             was,
             would_be,
         } = it;
-        format!("{what}: {was} in the receipt, {would_be} in the repeated run")
+        format!("{part}: {was} in the receipt, {would_be} in the repeated run")
     });
     let each: Vec<String> = each.collect();
     format!("the component gives another result: {}", each.join("; "))

@@ -1,9 +1,10 @@
 //! The attempts of a call, until it commits or is given up.
 //!
-//! All attempts have the same time and the same draws. The first attempt runs at any time. Later ones run one at a time in
-//! the lane of their plugin, and the last ones while no other call of the plugin runs, so that only requests to other
-//! plugins and plain acts can overtake them. When a call ends, all its draws are on record. No data that depends on them
-//! leaves the process before that.
+//! All attempts have the same time, and the same draws as long as these can commit. The first attempt runs
+//! beside other calls of the plugin. Later ones run one at a time, in the lane of the plugin. The last ones
+//! run while no other call of the plugin runs, so that only calls of other plugins and plain acts can make
+//! them stale. When a call ends, all its draws are on record. No data that depends on them leaves the process
+//! before that.
 
 use bursar_host::{CallAttempt, CallFailure, FailedCall, LogLine};
 use bursar_ledger::{
@@ -19,8 +20,9 @@ use crate::service::error::ServiceError;
 /// The most attempts of a call before it fails with a conflict.
 const ATTEMPTS_MAX: usize = 8;
 
-/// The index of the first attempt during which no other call of the plugin runs. Attempts before it do not delay other
-/// calls; but if all calls of a plugin change the same data, as bids do, each of these may be overtaken.
+/// The index of the first attempt during which no other call of the plugin runs. Attempts before it do not
+/// delay other calls, but any of them may become stale if all calls of a plugin change the same data, as bids
+/// do.
 const ALONE_FROM: usize = 3;
 
 /// The result of one attempt of a call.
@@ -45,8 +47,8 @@ struct SubmittedCall {
 }
 
 impl Service {
-    /// Runs a call until it commits, while `is_valid` holds for the books. An attempt may wait to start until `until`,
-    /// unless the call has drawn: a call with draws is completed if possible.
+    /// Runs a call until it commits, while `is_valid` holds for the books. An attempt has to start before
+    /// `until`. A call that has drawn waits without a limit, because it is completed if possible.
     pub(super) async fn run_until_committed(
         &self,
         context: &RequestContext,
@@ -118,7 +120,7 @@ impl Service {
                         %economy, plugin = %call.plugin, call = %call.id,
                         failure = %failed.failure, "a call did not complete; nothing has moved"
                     );
-                    // Draws of an earlier attempt remain drawn.
+                    // If this attempt has not drawn, the draws of an earlier one still have to be recorded.
                     *drawn = failed.origin.or_else(|| drawn.take());
                     let verdict = verdict_of_failure(failed.failure);
                     self.count_end(economy, call, verdict, run).await;
@@ -280,9 +282,9 @@ async fn wait_until<T>(
     }
 }
 
-/// The ending of a call that has drawn and failed. After an unfavourable draw, a malicious plugin could run until its
-/// deadline, or read data that an accomplice keeps changing, to avoid the commit. Both therefore count as faults of the
-/// plugin.
+/// Returns the ending of a call that has drawn and failed. To avoid the commit of an unfavourable draw, a
+/// malicious plugin could run until its deadline, or read data that an accomplice keeps changing. Both
+/// therefore count as faults of the plugin.
 fn aborted_by(error: &ServiceError) -> CallEnding {
     let (failure, by_plugin) = match error {
         ServiceError::CallFailed(failure) => {

@@ -66,8 +66,8 @@ pub struct CallBounds {
 }
 
 impl CallBounds {
-    /// The limits of a server. Plugins have a thread for each core except one, which is left to the writer and the API;
-    /// at least [`WORKERS_MIN`] and at most [`WORKERS_MAX`].
+    /// Returns the limits of a server. Plugins have a thread for each core except one, which is left to the
+    /// writer and the API; at least [`WORKERS_MIN`] and at most [`WORKERS_MAX`].
     pub fn standard() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -114,7 +114,7 @@ impl Calls {
         self.workers.stop(STOP_PATIENCE)
     }
 
-    /// The time until which a call that arrives now may wait to start.
+    /// Returns the time until which a call that arrives now may wait for its start.
     pub(super) fn start_deadline(&self) -> Instant {
         Instant::now() + self.wait
     }

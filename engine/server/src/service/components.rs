@@ -1,4 +1,4 @@
-//! Components: they are registered, loaded and compiled here.
+//! The registration and the loading of components.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::bundled::{self, Bundled};
 use crate::service::error::ServiceError;
 
 impl Service {
-    /// Returns a loaded component, or loads it from the cache. Blocks, but not for the compiler: a component that is not in
-    /// the cache is compiled in the background, and this returns [`ServiceError::Compiling`].
+    /// Returns a loaded component, or loads it from the cache. Blocks the thread. A component that is
+    /// not in the cache is compiled in the background; this then returns [`ServiceError::Compiling`] at once.
     pub fn loaded(&self, component: &Digest) -> Result<Arc<LoadedPlugin>, ServiceError> {
         if let Some(plugin) = self.parts.host.get(component) {
             return Ok(plugin);

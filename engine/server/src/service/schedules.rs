@@ -34,7 +34,7 @@ struct ScheduleKey {
 }
 
 impl ScheduleKey {
-    /// The path for the records of its runs. The API has no such route.
+    /// Returns the path of a schedule, for the records of its runs. The API has no such route.
     fn path(&self) -> String {
         let Self {
             economy,

@@ -72,7 +72,7 @@ impl Service {
         self.reveal_seeds(economy).await
     }
 
-    /// The context of a request that the server itself makes about seeds.
+    /// Returns the context of a request that the server itself makes about seeds.
     pub(super) fn seed_context(&self, economy: &EconomyId, method: &str) -> RequestContext {
         let path = format!("/v1/economies/{economy}/seeds");
         self.own_context(economy, method, &path, &Value::Null)

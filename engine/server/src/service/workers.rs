@@ -113,19 +113,20 @@ impl Workers {
         job.is_some()
     }
 
-    /// Rejects new jobs, drops waiting ones, and waits for running ones for at most `patience`. Returns false if one still
-    /// runs then; its thread ends after it.
+    /// Rejects new jobs, drops waiting ones, and waits for running ones for at most `patience`. Returns false
+    /// if one of them still runs then; its thread ends with the job.
     pub(super) fn stop(&self, patience: Duration) -> bool {
         self.close();
-        // A job may be the last owner of the workers and stop them; its own thread cannot end before it returns.
-        let within = usize::from(ON_WORKER.get());
+        // A job may be the last owner of the workers and stop them. Its own thread cannot end before this
+        // returns.
+        let own_thread = usize::from(ON_WORKER.get());
         let state = self.shared.lock();
         let waited = self
             .shared
             .ended
-            .wait_timeout_while(state, patience, |state| state.alive > within);
+            .wait_timeout_while(state, patience, |state| state.alive > own_thread);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.alive <= within
+        state.alive <= own_thread
     }
 
     fn close(&self) {
@@ -187,8 +188,8 @@ std::thread_local! {
     static ON_WORKER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// A worker in the count of live threads, until this is dropped. It is counted before its thread starts, so that the count
-/// is right also if the start fails.
+/// The entry of a worker in the count of live threads, until this is dropped. A worker is counted before its
+/// thread starts, so that the count is right even if the start fails.
 struct LiveWorker {
     shared: Arc<WorkerShared>,
 }

@@ -1,7 +1,7 @@
 //! Budgets: the most that a plugin may take from members, issue, and debit by patterns.
 //!
-//! Budgets are checked and counted when a call commits. A call does not read them, so it is not repeated
-//! because another call has used a budget.
+//! Budgets are checked and counted when a call commits. They are not part of its transcript, so a call does
+//! not become stale when another call uses a budget.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,14 @@ use crate::rejection::Rejection;
 #[derive(Clone, Copy)]
 struct BudgetUse<'a> {
     budget: Budget,
+    /// The pattern of the grant, if the budget is one of a pattern.
     accounts: Option<&'a AccountPattern>,
+    /// The account, if the budget counts each account of the pattern separately.
     account: Option<&'a AccountId>,
 }
 
 impl<'a> BudgetUse<'a> {
-    /// Creates the use of a budget that has no pattern.
+    /// Creates the use of a budget without a pattern.
     fn of_all(budget: Budget) -> Self {
         Self {
             budget,
@@ -34,7 +36,7 @@ impl<'a> BudgetUse<'a> {
         }
     }
 
-    /// Creates the use of a budget of a pattern.
+    /// Creates the use of a budget that counts the accounts of a pattern.
     fn by(accounts: &'a AccountPattern, budget: Budget) -> Self {
         Self {
             accounts: Some(accounts),
@@ -44,6 +46,7 @@ impl<'a> BudgetUse<'a> {
 }
 
 impl Draft {
+    /// Checks the budgets of all grants, and the quota of budget counters.
     pub(super) fn check_budgets(&self) -> Result<(), Rejection> {
         let day = Day::of(self.at);
         let books = &self.books;
@@ -69,9 +72,9 @@ impl Draft {
                 self.check_pattern(day, &grant.accounts, caps)?;
             }
         }
-        let new = self.budget_counts().into_iter();
-        let new = new.filter(|(counter, _)| !books.has_counter(day, counter));
-        books.check_more(Quota::BudgetCounters, books.counters_on(day), new.count())
+        let counters = self.budget_counts().into_iter();
+        let added = counters.filter(|(counter, _)| !books.has_counter(day, counter));
+        books.check_more(Quota::BudgetCounters, books.counters_on(day), added.count())
     }
 
     /// Checks the caps of one pattern. Amounts that are paid back count in full, so that a payment after a
@@ -134,7 +137,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Returns the count of one of the plugin's budget counters before this call.
+    /// Returns the amount on a budget counter of the plugin before this call.
     fn spent_before(&self, day: Day, payer: &Payer, asset: &AssetId) -> u64 {
         let counter = self.counter(payer.clone(), asset);
         self.books.spent_on(day, &counter)
@@ -148,7 +151,7 @@ impl Draft {
         }
     }
 
-    /// Returns the amounts that the call debits from all accounts of a pattern together.
+    /// Returns the total that the call debits from the accounts of a pattern, by asset.
     fn taken_by(&self, accounts: &AccountPattern) -> BTreeMap<AssetId, u64> {
         let mut totals = BTreeMap::new();
         for ((account, asset), amount) in &self.taken {
@@ -160,7 +163,7 @@ impl Draft {
         totals
     }
 
-    /// Returns the amounts that the call issues.
+    /// Returns the amounts that the call issues, by asset.
     fn issued(&self) -> BTreeMap<AssetId, u64> {
         let mut issued = BTreeMap::new();
         for step in &self.steps {
@@ -204,7 +207,7 @@ impl Draft {
         counts
     }
 
-    /// Returns the changes of budget counters.
+    /// Returns the changes that add the amounts of the call to budget counters.
     pub(crate) fn budgets_spent(&self) -> Vec<Change> {
         let day = Day::of(self.at);
         let spent = self.budget_counts().into_iter();

@@ -21,7 +21,7 @@ use crate::{
     TransferId, TransferRequest, Transfers,
 };
 
-/// One of some names, each as often as its weight says.
+/// Generates one of several names, with their weights.
 pub(super) fn named<T: FromStr<Err: Debug> + Clone + Debug + 'static>(
     weighted: &[(usize, &str)],
 ) -> impl Strategy<Value = T> + Clone + use<T> {
@@ -80,13 +80,13 @@ fn patch<T: Clone + Debug>(
     ]
 }
 
-/// Limits in several assets, some of them removed.
+/// Generates limits in several assets. Some remove an earlier limit.
 fn limits() -> impl Strategy<Value = Patch<LimitsPatch>> + Clone {
     let limited = named(&[(12, "coin"), (6, "gem"), (2, "item:crown"), (1, "none")]);
     patch(btree_map(limited, of(limit()), 0..3))
 }
 
-/// Half of them are likely to be possible: little, between accounts that have some.
+/// Generates postings. Half of them are likely to be accepted: small amounts from accounts that have more.
 pub(super) fn posting() -> impl Strategy<Value = Posting> + Clone {
     let well_off = || named(&[(3, "user:1"), (3, "user:2"), (1, "user:3")]);
     let likely = (
@@ -110,7 +110,7 @@ pub(super) fn posting() -> impl Strategy<Value = Posting> + Clone {
     })
 }
 
-/// A transfer cap of the sending key, in coins only; mostly none.
+/// Generates the transfer cap of an API key, in coins; mostly none.
 fn cap() -> impl Strategy<Value = Option<TransferCap>> + Clone {
     let capped = amount().prop_map(|most| {
         let most = Limit::new(most.get()).expect("an amount is a limit");
