@@ -1,8 +1,8 @@
-//! The state as it was written out after some record, and how a start reads it again.
+//! Checkpoints: the state after some record, stored so that a start need not apply all records.
 //!
-//! The journal is the truth and a checkpoint a shortcut to it. A digest in its closing row covers
-//! every piece, and the record at which it stands must be the journal's. One that does not add up
-//! is passed over: the state is rebuilt from the first record, which takes longer and is as good.
+//! The closing row of a checkpoint has a digest of all its pieces, and its record must be in the journal. If
+//! either check fails, the checkpoint is ignored, and the state is rebuilt from the first record. This gives
+//! the same state and takes longer.
 
 use bursar_ledger::{CheckpointEntry, Digest, EconomyId, Sha256Writer, Timestamp};
 
@@ -16,20 +16,20 @@ type Result<T> = std::result::Result<T, StorageError>;
 /// The newest closed checkpoint of a file.
 #[derive(Debug)]
 pub(crate) enum Checkpoint {
-    /// There is none.
+    /// The file has no closed checkpoint.
     Absent,
-    /// It adds up.
+    /// The checkpoint is valid.
     Sound(State),
-    /// It does not, or it is not the journal's.
+    /// The checkpoint is damaged, or does not belong to the journal.
     Unsound {
-        /// The record at which it stands.
+        /// The record of the checkpoint.
         record: u64,
         /// A description of the error.
         what: String,
     },
 }
 
-/// Covers a checkpoint: where it stands and each of its pieces, in order.
+/// The digest of a checkpoint: its record and its pieces, in order.
 pub(crate) struct PiecesHash(Sha256Writer);
 
 impl PiecesHash {
@@ -51,8 +51,8 @@ impl PiecesHash {
     }
 }
 
-/// The state that a file is in: its newest checkpoint and every record after it, each checked as
-/// it is applied. Also says at which record that checkpoint stands.
+/// Loads the state of a file: the newest checkpoint, with all later records checked and applied. Also returns
+/// the number of the checkpoint's record.
 pub(crate) fn load(database: &Database) -> Result<(State, u64)> {
     let (mut state, at_least) = match newest(database)? {
         Checkpoint::Absent => (State::default(), 0),
@@ -81,7 +81,7 @@ pub(crate) fn load(database: &Database) -> Result<(State, u64)> {
         return Err(StorageError::damaged(state.record, what));
     }
     if state.record < at_least {
-        // A checkpoint is written after its records: they were here.
+        // A checkpoint is written after its records, so the missing ones existed.
         let what = format!("it is missing, and a checkpoint stands at record {at_least}");
         return Err(StorageError::damaged(state.record.saturating_add(1), what));
     }
@@ -93,8 +93,8 @@ pub(crate) fn newest(database: &Database) -> Result<Checkpoint> {
     newest_while(database, || ())
 }
 
-/// Reads it from one moment of the file: the writer may close another one and remove the pieces of
-/// this one `meanwhile`, between its row and its pieces.
+/// Reads the newest closed checkpoint under one snapshot. Tests let the writer replace the checkpoint
+/// `meanwhile`, between the reads of its row and of its pieces.
 pub(crate) fn newest_while(database: &Database, meanwhile: impl FnOnce()) -> Result<Checkpoint> {
     database.reading(|database| {
         let closing = closing_row(database)?;

@@ -1,4 +1,4 @@
-//! The way of a request to the disk: the queue, the writer, and the maintenance between its commits.
+//! The commits of requests: the queue, the writer, and the maintenance between commits.
 
 pub(crate) mod batch;
 pub(crate) mod fair_order;

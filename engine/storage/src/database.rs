@@ -1,8 +1,9 @@
-//! A thin, checked layer over libSQL: every statement in this crate goes through it.
+//! The access to libSQL. All statements of this crate are run here.
 //!
-//! libsql's local calls block inside `async fn` and their futures are ready at the first poll, so
-//! they are driven here, on whichever thread calls. [`Statement::reset`](libsql::Statement::reset)
-//! comes before each reuse: without it a statement silently runs with its old values again.
+//! libsql's functions for local files are `async`, but they block, and their futures are ready at the first
+//! poll. So the calling thread runs them to their end. A statement is
+//! [reset](libsql::Statement::reset) before it is used again, because it would otherwise run with its old
+//! values.
 
 use std::path::Path;
 
@@ -13,16 +14,16 @@ use crate::error::StorageError;
 
 type Result<T> = std::result::Result<T, StorageError>;
 
-/// How long a statement waits for a lock that another program has on the file: long enough for a
-/// look with some other tool, and shorter than anybody waits for an answer.
+/// The longest wait of a statement for a lock that another program has on the file. It is enough for a short
+/// query by an operator's tool, and shorter than the patience of clients.
 const BUSY_PATIENCE_MS: u32 = 5_000;
 
-/// One connection to the file.
+/// A connection to the file.
 pub(crate) struct Database {
     connection: Connection,
 }
 
-/// One statement, prepared once.
+/// A prepared statement.
 pub(crate) struct Statement {
     statement: libsql::Statement,
 }
@@ -43,8 +44,8 @@ impl Database {
         Ok(database)
     }
 
-    /// Opens a file that was just made and has no bytes yet. It is written without a log, and whole once
-    /// this is dropped.
+    /// Opens a new, empty file. It is written without a write-ahead log, and is complete once this is
+    /// dropped.
     pub(crate) fn open_new(path: &Path) -> Result<Self> {
         Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
     }
@@ -54,7 +55,7 @@ impl Database {
         Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
     }
 
-    /// A database of its own that is gone with its connection.
+    /// Opens a new database in memory, which exists as long as this connection.
     pub(crate) fn in_memory() -> Result<Self> {
         Self::open(Path::new(":memory:"), OpenFlags::SQLITE_OPEN_READ_WRITE)
     }
@@ -92,7 +93,7 @@ impl Database {
         })
     }
 
-    /// The one number that a statement without values gives.
+    /// Runs a statement without values that returns one number; 0 if it returns no row.
     pub(crate) fn number(&self, sql: &str) -> Result<i64> {
         let number = self
             .prepare(sql)?
@@ -100,13 +101,13 @@ impl Database {
         Ok(number.unwrap_or_default())
     }
 
-    /// A number that nobody can tell.
+    /// Returns a random number.
     pub(crate) fn random(&self) -> Result<u32> {
         let [.., a, b, c, d] = self.number("SELECT random()")?.to_be_bytes();
         Ok(u32::from_be_bytes([a, b, c, d]))
     }
 
-    /// Reads several things from one moment of the file, while the writer goes on.
+    /// Runs several reads under one snapshot of the file, while the writer continues.
     pub(crate) fn reading<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         self.batch("BEGIN")?;
         let done = read(self);
@@ -114,9 +115,9 @@ impl Database {
         done.and_then(|done| ended.map(|()| done))
     }
 
-    /// Breaks off what runs on this connection now, from another thread.
+    /// Interrupts the statement that runs on this connection in another thread.
     pub(crate) fn interrupt(&self) {
-        // It cannot fail on a file of our own.
+        // This cannot fail for a local file.
         drop(self.connection.interrupt());
     }
 
@@ -137,14 +138,14 @@ impl Statement {
         Ok(())
     }
 
-    /// Runs a statement that gives no rows.
+    /// Runs a statement that returns no rows.
     pub(crate) fn run(&mut self, values: Vec<Value>) -> Result<()> {
         self.ready(&values)?;
         block_on(self.statement.execute(values))?;
         Ok(())
     }
 
-    /// Reads rows until `each` says enough.
+    /// Reads rows until `each` returns false.
     pub(crate) fn each(
         &mut self,
         values: Vec<Value>,
@@ -160,7 +161,7 @@ impl Statement {
             }
             Ok(())
         });
-        // A statement left in the middle would keep its snapshot of the file open.
+        // A statement that is not read to its end would keep its snapshot of the file open.
         self.statement.reset();
         read
     }
@@ -180,17 +181,17 @@ impl Statement {
     }
 }
 
-/// A number that SQL keeps as 64 signed bits.
+/// Returns a number as SQL stores it, with 64 signed bits.
 pub(crate) fn integer(number: u64) -> Value {
     Value::Integer(i64::try_from(number).expect("numbers of rows and moments stay below 2^63"))
 }
 
-/// A text.
+/// Returns a text as a value of SQL.
 pub(crate) fn text(text: impl Into<String>) -> Value {
     Value::Text(text.into())
 }
 
-/// A text that may be absent.
+/// Returns a value that may be absent, which SQL stores as NULL.
 pub(crate) fn optional(value: Option<Value>) -> Value {
     value.unwrap_or(Value::Null)
 }

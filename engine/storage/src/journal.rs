@@ -1,7 +1,6 @@
-//! The narrow trait behind which batches become durable, and the file that does it today.
+//! The journal as the writer uses it, and its implementation in a database file.
 //!
-//! The writer hands over whole batches and asks three questions; nothing else of a database shows
-//! above this line. A journal on a replicated log would be another implementation.
+//! The trait hides the database from the writer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,23 +34,22 @@ type Result<T> = std::result::Result<T, StorageError>;
 pub(crate) struct NewRecord {
     pub(crate) record: Record,
     pub(crate) component: Option<(Digest, Bytes)>,
-    /// Under which ids it is to be found.
+    /// The ids by which the record can be found.
     pub(crate) subjects: Vec<SubjectRow>,
 }
 
-/// The store that makes batches durable.
+/// A store that makes batches of records durable.
 pub(crate) trait Journal {
-    /// The state as it is on disk: the newest closed checkpoint and every record after it, each
-    /// checked as it is applied.
+    /// Loads the state on disk: the newest closed checkpoint, with all later records checked and applied.
     fn load(&mut self) -> Result<State>;
 
-    /// The record of the checkpoint that was loaded; 0 if the first record was the start.
+    /// Returns the record of the loaded checkpoint; 0 if none was loaded.
     fn checkpointed(&self) -> u64;
 
-    /// The number of this opening; it is part of every record.
+    /// Returns the epoch, which is part of every record.
     fn epoch(&self) -> u64;
 
-    /// Looks up an idempotency key with a request.
+    /// Looks up an idempotency key and compares its request with `asked`.
     fn find(
         &mut self,
         economy: &EconomyId,
@@ -59,11 +57,11 @@ pub(crate) trait Journal {
         asked: &Request,
     ) -> Result<Option<KeyLookup>>;
 
-    /// Makes a batch durable, as one, with some notes and a mark beside it. After an error it is not known
-    /// whether it is.
+    /// Commits a batch with some notes and a mark, all or nothing. After an error the batch may be committed
+    /// or not.
     fn append(&mut self, batch: &[NewRecord], notes: &[Note], mark: Option<&Mark>) -> Result<()>;
 
-    /// Begins a checkpoint of a state, and says its number.
+    /// Begins a checkpoint of a state, and returns its number.
     fn begin_checkpoint(&mut self, state: &State) -> Result<u64>;
 
     /// Adds pieces, as JSON, to a checkpoint that was begun.
@@ -74,42 +72,42 @@ pub(crate) trait Journal {
         pieces: &[(EconomyId, String)],
     ) -> Result<()>;
 
-    /// Closes a checkpoint of so many pieces: from now on it counts.
+    /// Closes a checkpoint with this number of pieces. Starts use it from then on.
     fn close_checkpoint(&mut self, checkpoint: u64, pieces: u64) -> Result<()>;
 
-    /// Removes some of the pieces that older checkpoints left; false if there were none.
+    /// Removes some pieces of older checkpoints. Returns false if there were none.
     fn remove_old_pieces(&mut self, portion: Portion) -> Result<bool>;
 
-    /// The newest movement that is in the order of accounts, as all before it are.
+    /// Returns the newest movement up to which all are in the index by account.
     fn ordered(&self) -> u64;
 
-    /// Puts up to `most` further movements into the order of accounts.
+    /// Adds up to `most` further movements to the index by account.
     fn order_movements(&mut self, most: u64) -> Result<()>;
 
-    /// Copies the write-ahead log into the file, as far as readers allow, and makes sure that the file
-    /// is still where it was opened. Says how many frames the log has if some of them could not be
-    /// copied, and otherwise 0.
+    /// Copies the write-ahead log into the file, as far as readers allow, and checks that the file is still
+    /// at its path. Returns the number of frames of the log if some could not be copied, and otherwise 0.
     fn tidy(&mut self) -> Result<u64>;
 
-    /// Ends in order: the file is whole without a log, and says so, unless somebody still reads it.
+    /// Closes the file in an orderly way. It is then complete without its log, unless another process still
+    /// reads it.
     fn close(self) -> Result<()>;
 }
 
-/// The journal in a libSQL file. It owns the one connection that writes.
+/// The journal in a libSQL file. It owns the only connection that writes.
 pub(crate) struct FileJournal {
     database: Database,
     path: PathBuf,
     identity: FileIdentity,
     epoch: u64,
     checkpointed: u64,
-    /// Of the pieces that the checkpoint on its way has so far.
+    /// The digest of the pieces so far of the checkpoint that is being written.
     pieces_hash: Option<PiecesHash>,
     keys: KeyIndex,
     subjects: SubjectIndex,
     accounts: AccountHistoryIndex,
     notes: NoteTable,
     stamp: Stamp,
-    /// Connections that are closed before this one: the last one removes the log.
+    /// Connections that are closed before this one, because the last connection removes the log.
     readers: Option<Arc<Readers>>,
     marks: MarkTable,
     find_record: Statement,
@@ -129,7 +127,7 @@ impl FileJournal {
         Ok(journal)
     }
 
-    /// Opens the file again, if it is still the same one: where it is gone, none is made.
+    /// Opens the file again if it is still the same one. Never creates a file.
     pub(crate) fn reopen(identity: &FileIdentity, path: &Path, at: Timestamp) -> Result<Self> {
         identity.check()?;
         let mut journal = Self::prepare_existing(&canonical(path))?;
@@ -140,16 +138,16 @@ impl FileJournal {
     /// Begins an epoch of a file that was prepared.
     pub(crate) fn begin(&mut self, at: Timestamp) -> Result<()> {
         self.txn(|journal| journal.begin_epoch(at))?;
-        // Whoever copies the file without its log has a copy that says so.
+        // This copies the stamp into the file, so a copy of the file without its log shows that it was open.
         self.tidy().map(drop)
     }
 
-    /// Has connections closed before this one.
+    /// Sets the connections that are closed before this one.
     pub(crate) fn close_after(&mut self, readers: Arc<Readers>) {
         self.readers = Some(readers);
     }
 
-    /// The file that was opened.
+    /// Returns the identity of the opened file.
     pub(crate) fn identity(&self) -> &FileIdentity {
         &self.identity
     }
@@ -213,7 +211,7 @@ impl FileJournal {
         Ok(())
     }
 
-    /// Sees to it that each later opening has a greater number than this.
+    /// Makes each later epoch greater than this number.
     pub(crate) fn pass_epoch(&mut self, epoch: u64, at: Timestamp) -> Result<()> {
         let mut pass = self.database.prepare(
             "INSERT OR IGNORE INTO epochs (epoch, opened_at, version) VALUES (?1, ?2, ?3)",
@@ -221,12 +219,12 @@ impl FileJournal {
         pass.run(vec![integer(epoch), integer(at.0), text(VERSION)])
     }
 
-    /// The file that this is.
+    /// Returns the path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Runs some writes as one txn. If anything fails, nothing of it stays.
+    /// Runs some writes as one txn. Rolls it back if one of them fails.
     pub(crate) fn txn<E: From<StorageError>>(
         &mut self,
         writes: impl FnOnce(&mut Self) -> std::result::Result<(), E>,
@@ -288,12 +286,12 @@ impl FileJournal {
         self.notes.write(notes)
     }
 
-    /// The notes that the file has.
+    /// Returns the notes of the file.
     pub(crate) fn load_notes(&self) -> Result<Notes> {
         notes::load(&self.database).map(Notes::new)
     }
 
-    /// The mark that the file has.
+    /// Returns the mark of the file.
     pub(crate) fn load_mark(&self) -> Result<Option<Mark>> {
         mark::load(&self.database)
     }
@@ -461,7 +459,7 @@ impl Journal for FileJournal {
         }
         self.txn_as(false, |_| Ok::<_, StorageError>(()))?;
         self.tidy()?;
-        // Nobody is waited for: a log that is left is the file's own.
+        // This does not wait for readers. A log that remains belongs to the file.
         self.database.batch("PRAGMA busy_timeout = 0")?;
         self.database.number("PRAGMA wal_checkpoint(TRUNCATE)")?;
         Ok(())

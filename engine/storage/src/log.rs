@@ -1,4 +1,4 @@
-//! The write-ahead log while one statement reads for long: it must not grow too large meanwhile.
+//! The size of the write-ahead log during a long statement, which must not let it grow too large.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -8,20 +8,20 @@ use crate::cancel::Cancel;
 use crate::database::Database;
 use crate::file::log_origin;
 
-/// The time between two looks at the write-ahead log.
+/// The time between two checks of the write-ahead log.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The write-ahead log of a file.
 pub(crate) struct Log {
     path: PathBuf,
-    /// Bytes to which it may grow. A log that was large before takes no further room.
+    /// The bytes to which it may grow. A log that was larger before may keep its size.
     bytes_max: u64,
 }
 
-/// The reason that a statement was broken off.
+/// The reason why a statement was interrupted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
-    /// The log grew to so many bytes.
+    /// The log grew to this number of bytes.
     Grown(u64),
     /// The work was cancelled.
     Cancelled,
@@ -41,8 +41,8 @@ impl Log {
         self.path.metadata().map_or(0, |found| found.len())
     }
 
-    /// Breaks a statement off if the log grows too large before it is done, or if it is cancelled.
-    /// Says why.
+    /// Interrupts a statement if the log grows too large before it is done, or if the work is cancelled.
+    /// Returns the reason.
     pub(crate) fn watch(
         &self,
         is_done: &mpsc::Receiver<()>,
@@ -58,7 +58,7 @@ impl Log {
                 ended = Some(Ended::Grown(bytes));
             }
             if ended.is_some() {
-                // What has not begun yet cannot be broken off; the next look does it.
+                // A statement that has not started cannot be interrupted; the next check does it.
                 reading.interrupt();
             }
         }

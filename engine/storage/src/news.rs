@@ -74,7 +74,7 @@ impl News {
     }
 
     fn channels(&self) -> MutexGuard<'_, Channels> {
-        // Each channel is whole at any time.
+        // Each channel is valid even if the lock is poisoned.
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,7 +95,7 @@ impl EconomyNews {
 impl Drop for EconomyNews {
     fn drop(&mut self) {
         let mut channels = self.news.channels();
-        // This receiver still counts, and none is made without the lock.
+        // This receiver is still counted, and receivers are only created under the lock.
         if channels
             .get(&self.economy)
             .is_some_and(|channel| channel.receiver_count() <= 1)

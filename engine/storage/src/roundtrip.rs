@@ -1,10 +1,10 @@
-//! What is written must be readable again: a record that no start could read would keep the whole
-//! file from being opened, for ever.
+//! The check that a record can be read again. A file with a record that cannot be read could never be opened
+//! again.
 //!
-//! `serde_json` reads text that is nested 127 deep and writes any depth, and a document lies deeper in
-//! a record than in the request that brought it. So whatever carries documents of a client or of a
-//! guest is read back before it is appended, as a start, a checkpoint and the audit will read it.
-//! Money carries none, and does not pay for this.
+//! `serde_json` writes text of any depth, but reads at most 127 nested levels. A document is nested more
+//! deeply in a record than in its request. So each act with a document of a client or of a guest is read back
+//! before it is appended, in the forms that a start, a checkpoint and the audit read. Acts that only move
+//! money have no documents, and skip this.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub(crate) struct Texts {
     pub(crate) changes: String,
 }
 
-/// Writes what was decided upon and what changes, and makes sure that it can be read. `books` are
-/// the books after it.
+/// Returns the act and the changes as texts, after checking that they can be read. `books` are the books with
+/// the decision applied.
 pub(crate) fn write(
     submission: &Submission,
     decision: &Decision,
@@ -47,7 +47,7 @@ pub(crate) fn write(
     Ok(texts)
 }
 
-/// Returns true if an act of this kind may carry documents: every kind that is not known to move money.
+/// Returns true if acts of this kind may contain documents: all but those that only move money.
 fn carries_documents(act: &Act) -> bool {
     !matches!(
         act,
@@ -63,7 +63,8 @@ fn carries_documents(act: &Act) -> bool {
     )
 }
 
-/// A document lies at another depth in a checkpoint than in the record that set it.
+/// Checks that the entry of a change in a checkpoint can be read. A document has another depth there than in
+/// the record.
 fn check_piece(change: &Change, books: &Books) -> Result<(), String> {
     let item = match change {
         Change::AssetSet { asset, .. } => books
@@ -99,7 +100,7 @@ fn same<T: DeserializeOwned + PartialEq>(value: &T, text: &str, what: &str) -> R
     }
 }
 
-/// Returns the nesting depth of arrays and objects in a JSON text.
+/// Returns the number of nested levels of arrays and objects in a JSON text.
 fn nesting(json: &str) -> usize {
     let mut depth = 0_usize;
     let mut deepest = 0;

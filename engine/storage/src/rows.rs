@@ -1,4 +1,4 @@
-//! Rows to values and back: the only place that knows what is in which column.
+//! The conversion of rows to values and back. Only this file knows the columns.
 
 use std::collections::VecDeque;
 
@@ -50,14 +50,14 @@ pub(crate) fn record_values(record: &Record) -> Result<Vec<Value>> {
     ])
 }
 
-/// Finds the answer of a record, for [`stored`].
+/// The query for [`stored`], which finds the answer of a record.
 pub(crate) const FIND_STORED: &str =
     "SELECT CAST(request AS BLOB), status, CAST(answer AS BLOB) FROM records WHERE id = ?1";
 
-/// Finds how long a record's request is, for [`request_bytes`]. SQLite knows it without reading it.
+/// The query for [`request_bytes`]. SQLite knows the length of a request without reading it.
 pub(crate) const FIND_LENGTH: &str = "SELECT octet_length(request) FROM records WHERE id = ?1";
 
-/// Returns the length of a record's request in bytes.
+/// Returns the number of bytes of a record's request.
 pub(crate) fn request_bytes(find: &mut Statement, record: u64) -> Result<u64> {
     let bytes = find.first(vec![integer(record)], |row| count(row, 0, record))?;
     bytes.ok_or_else(|| StorageError::damaged(record, "a key leads to it, and it is missing"))
@@ -81,7 +81,7 @@ fn status(row: &Row, column: i32, record: u64) -> Result<u16> {
 }
 
 /// Reads all records after a record, in order, with their movements (those after `movement`), until
-/// `each` says enough.
+/// `each` returns false.
 pub(crate) fn each_record(
     database: &Database,
     after: u64,
@@ -104,16 +104,17 @@ pub(crate) fn each_record(
     entries.stray.map_or(Ok(()), Err)
 }
 
-/// Reads movements in order, some at a time, beside the records that they belong to.
+/// A reader of movements in order, in portions, while their records are read.
 struct EntryReader {
     statement: Statement,
     last: u64,
     ready: VecDeque<(u64, Entry)>,
     finished: bool,
-    /// What cannot be read, for when its record's turn comes: what was altered first is named first.
+    /// The error of a movement that cannot be read. It is returned with its record, after errors of earlier
+    /// ones.
     broken: Option<StorageError>,
-    /// The first movement that says that it is of an earlier record than its neighbours are of. It is told
-    /// last: the record that misses it does not have the hash that it says, and is named before.
+    /// The first movement whose record number is lower than that of its predecessors. It is reported last,
+    /// because the record that lacks it has a wrong hash, which is reported before.
     stray: Option<StorageError>,
 }
 
@@ -147,8 +148,8 @@ impl EntryReader {
                     entries.extend(self.ready.pop_front().map(|(_, entry)| entry));
                 }
                 Some((owner, _)) if (1..record).contains(owner) => self.pass_stray(),
-                // One of a later record, or of none, stays in the way: the record that misses it does not have the
-                // hash that it says.
+                // A movement of a later record, or of none, is left. The record that lacks it has a wrong
+                // hash.
                 Some(_) => return Ok(entries),
                 None => return self.broken_at(record).map_or(Ok(entries), Err),
             }
@@ -222,8 +223,8 @@ pub(crate) fn bytes(row: &Row, column: i32, record: u64) -> Result<Vec<u8>> {
     }
 }
 
-/// A text. It is selected as a blob, so that each byte of it is there to look at: libsql ends a text
-/// at its first zero byte, and panics where it is not UTF-8.
+/// Returns a text. It is selected as a blob, because libsql cuts a text at its first zero byte and panics if
+/// it is not UTF-8.
 pub(crate) fn string(row: &Row, column: i32, record: u64) -> Result<String> {
     match row.get_value(column)? {
         Value::Blob(bytes) => String::from_utf8(bytes)
@@ -268,7 +269,7 @@ pub(crate) fn digest(row: &Row, column: i32, record: u64) -> Result<Digest> {
     Ok(Digest::from_bytes(bytes))
 }
 
-/// Parses the outcome of an act.
+/// Returns the outcome of an act.
 pub(crate) fn outcome(row: &Row, column: i32, record: u64) -> Result<Outcome> {
     let found = Outcome::parse(&string(row, column, record)?);
     found.ok_or_else(|| StorageError::damaged(record, "an unknown outcome"))
@@ -298,9 +299,9 @@ fn read_record(row: &Row) -> Result<Record> {
     })
 }
 
-/// A movement with its record, from its first eleven columns.
+/// Returns a movement and the number of its record, from the first eleven columns.
 pub(crate) fn read_entry(row: &Row) -> Result<(u64, Entry)> {
-    // What is no number of a record belongs to none.
+    // A movement with an invalid record number belongs to no record.
     let record = u64::try_from(number(row, 1, 0)?).unwrap_or_default();
     let amount = count(row, 5, record)?;
     let amount = Amount::new(amount)

@@ -7,11 +7,11 @@ use crate::error::StorageError;
 use crate::file::stamp::Stamp;
 use crate::rows;
 
-/// "BRSR": marks the file as ours.
+/// The application id of a Bursar database, "BRSR".
 pub(crate) const APPLICATION_ID: i64 = 0x4252_5352;
 
-/// Each is run once, in a txn of its own with the step of the stamp. Released ones are never
-/// edited.
+/// The migrations. Each runs once, in a txn that also increments the schema in the stamp. A released
+/// migration is never edited.
 const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_journal.sql"),
     include_str!("migrations/0002_webhook_progress.sql"),
@@ -23,11 +23,11 @@ pub(crate) fn stamp(database: &Database) -> Result<Stamp, StorageError> {
     database.number("PRAGMA user_version").map(Stamp::of_sql)
 }
 
-/// Brings the file to the newest schema, or says why it cannot be ours.
+/// Migrates a file to the newest schema. Fails if it is no Bursar database.
 pub(crate) fn migrate(database: &Database) -> Result<(), StorageError> {
     let tables = database.number("SELECT count(*) FROM sqlite_schema")?;
     let application = database.number("PRAGMA application_id")?;
-    // A file that has just been made is nobody's yet.
+    // A new file has no application id yet.
     if application != 0 || tables > 0 {
         check(database)?;
     }
@@ -38,7 +38,7 @@ pub(crate) fn migrate(database: &Database) -> Result<(), StorageError> {
         .zip(MIGRATIONS)
         .filter(|(version, _)| *version > found)
     {
-        // Each commit is of the next generation.
+        // Each commit increments the generation.
         stamp = stamp.next().with_schema(version);
         let word = stamp.sql();
         database.batch(&format!(
@@ -52,7 +52,7 @@ pub(crate) fn migrate(database: &Database) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Makes sure that a file is ours and of no later version, and changes nothing.
+/// Checks that a file is a Bursar database of no later version, without changing it.
 pub(crate) fn check(database: &Database) -> Result<(), StorageError> {
     let application = database.number("PRAGMA application_id")?;
     if application != APPLICATION_ID {
@@ -66,8 +66,8 @@ pub(crate) fn check(database: &Database) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// How the tables, indexes and triggers of a file differ from those that we make; none if they do
-/// not. What guards the journal must be there, and nothing that does something behind our back.
+/// Describes the difference between the tables, indexes and triggers of a file and the expected ones; none if
+/// they are equal. The triggers that protect the journal must exist, and there must be no others.
 pub(crate) fn difference(database: &Database) -> Result<Option<String>, StorageError> {
     let ours = Database::in_memory()?;
     migrate(&ours)?;
@@ -82,7 +82,7 @@ pub(crate) fn difference(database: &Database) -> Result<Option<String>, StorageE
     })
 }
 
-/// Reads the schema of a file: the name and the SQL text of each part.
+/// Returns the parts of a file: the name and the SQL of each.
 fn parts(database: &Database) -> Result<BTreeSet<(String, String)>, StorageError> {
     let mut read = database
         .prepare(

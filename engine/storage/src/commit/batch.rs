@@ -1,5 +1,5 @@
-//! One batch: the pure middle of the writer. Requests go in; records, replies and the state as it
-//! will be come out, and nothing has been written yet.
+//! A batch: the decisions on some requests, without any access to the disk. The result are new records,
+//! replies and the next state.
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,37 +16,37 @@ use crate::request::{IdempotencyKey, Request};
 use crate::roundtrip;
 use crate::state::State;
 
-/// Looks a key up in what was committed before.
+/// A function that looks up an idempotency key in the journal.
 pub(crate) type Find<'a> =
     dyn FnMut(&EconomyId, &str, &Request) -> Result<Option<KeyLookup>, StorageError> + 'a;
 
-/// The reply to each request of a batch.
+/// The replies to the requests of a batch, in their order.
 pub(crate) type Replies = Vec<Result<Reply, SubmitError>>;
 
-/// Holds that are ended in one batch; more wait for the next. They are less than half of the work of
-/// a commit, beside that of its requests.
+/// The largest number of holds that one batch ends; others wait for the next batch. Their work is less than
+/// half of the work of a commit, in addition to that of its requests.
 pub(crate) const HOLDS_ENDED_MAX: usize = 128;
 
-/// The actor in records of acts by the writer itself.
+/// The actor in records of the writer's own acts.
 const WRITER: &str = "bursar";
 
-/// The reason that a request could not be decided.
+/// The reason why a request could not be decided.
 #[derive(Debug)]
 enum BatchError {
-    /// The journal could not say whether its key was used before.
+    /// The key could not be looked up in the journal.
     Journal(StorageError),
-    /// We are wrong.
+    /// An internal error.
     Bug(String),
 }
 
-/// A batch in the making.
+/// A batch to which requests are added.
 #[derive(Clone)]
 pub(crate) struct Batch {
-    /// The state with everything so far applied.
+    /// The state after all requests so far.
     pub(crate) state: State,
     /// The records to append.
     pub(crate) appended: Vec<NewRecord>,
-    /// The record of this batch for each idempotency key.
+    /// The idempotency keys of this batch, each with the index of its record.
     keys: HashMap<(EconomyId, IdempotencyKey), usize>,
     at: Timestamp,
     epoch: u64,
@@ -65,9 +65,9 @@ impl Batch {
         }
     }
 
-    /// Ends the holds that are due, in the order in which they fell due, as far as one batch goes.
-    /// It comes before any request. A hold that cannot be ended, which only a bug or a strange journal
-    /// can bring about, keeps its economy's others waiting and nobody else's.
+    /// Ends due holds, oldest due time first, up to the limit of a batch. This precedes all requests. A hold
+    /// that cannot be ended, because of an internal error or an altered journal, delays only other holds of
+    /// its economy.
     pub(crate) fn end_holds(mut self) -> Self {
         let mut passed = BTreeSet::new();
         for _ in 0..HOLDS_ENDED_MAX {
@@ -90,8 +90,8 @@ impl Batch {
         self
     }
 
-    /// Decides requests in order. A bug that one of them meets is its own misfortune: nothing of it
-    /// happens, and the others are decided as if it had never been there.
+    /// Decides requests in order. An internal error in a request fails that request alone: it has no effect,
+    /// and the others are decided without it.
     pub(crate) fn decide_all(
         self,
         submissions: &[&Submission],
@@ -110,8 +110,9 @@ impl Batch {
         }
     }
 
-    /// Decides requests like the method above, but can undo each of them. That costs a copy of every part of the state
-    /// that a request touches, so it is taken only if something went wrong.
+    /// Decides requests like [`Batch::decide_all`], but keeps the state before each one to return to it after
+    /// an error. This copies each part of the state that a request changes, so it is done only after an
+    /// error.
     fn decide_apart(
         mut self,
         submissions: &[&Submission],
@@ -143,14 +144,14 @@ impl Batch {
         Ok((self, replies))
     }
 
-    /// Decides one request. After an error the batch is half changed.
+    /// Decides one request. After an error the batch may contain a part of its effects.
     fn process(
         &mut self,
         submission: &Submission,
         find: &mut Find<'_>,
     ) -> Result<Reply, BatchError> {
         if let Some(key) = &submission.key {
-            // The key comes before every rule, so that a replay never gets another answer.
+            // The key is looked up before any rule is applied, so that a replay never gets another answer.
             let economy = &submission.economy;
             let request = &submission.request;
             let kept = match self.kept_here(economy, key, request) {
@@ -194,9 +195,9 @@ impl Batch {
             Verdict::NoEconomy => return Ok(Reply::NoEconomy),
             Verdict::Unchanged => None,
             Verdict::Applied(_) => Some(Outcome::Applied),
-            // Without a key there is nobody to keep a refusal for.
+            // A rejection without a key is not recorded, because it cannot be replayed.
             Verdict::Rejected(_) => keyed.then_some(Outcome::Rejected),
-            // What was drawn is kept in any case.
+            // Draws are recorded even without a key.
             Verdict::RejectedWith(..) => Some(Outcome::Rejected),
             Verdict::Declined(decision) => kept(decision, keyed).then_some(Outcome::Declined),
             Verdict::Faulted(decision) => kept(decision, keyed).then_some(Outcome::Faulted),
@@ -213,8 +214,8 @@ impl Batch {
         }))
     }
 
-    /// The moment of an act: the batch's, and never before the economy's newest record, unless it is the
-    /// time itself that is set.
+    /// Returns the time of an act: that of the batch, but not before the economy's newest record. An act that
+    /// sets the clock has the new time.
     fn stamp(&self, books: Option<&Books>, act: &Act) -> Timestamp {
         match (act, books) {
             (Act::SetClock { to, .. }, _) => *to,
@@ -241,8 +242,8 @@ impl Batch {
         })
     }
 
-    /// Applies a verdict to the state and writes its record. What is applied here has been decided
-    /// against this very state: that it does not fit is a bug.
+    /// Applies a verdict to the state and adds its record. The verdict was decided on the same state, so it
+    /// is an internal error if it does not apply.
     fn record(
         &mut self,
         submission: &Submission,
@@ -315,19 +316,19 @@ impl Batch {
     }
 }
 
-/// Returns true if a call without an effect leaves a record.
+/// Returns true if a declined or faulted call is recorded.
 fn kept(decision: &Decision, keyed: bool) -> bool {
     keyed || !decision.changes().is_empty()
 }
 
-/// Creates the writer's own submission that ends an expired hold.
+/// Returns the writer's own submission that ends a hold.
 fn end_of_hold(economy: EconomyId, hold: HoldId) -> Submission {
     let path = format!("/v1/economies/{economy}/holds/{hold}");
     let request = Request::new("EXPIRE", &path, &serde_json::Value::Null);
     own_submission(economy, request, Act::ExpireHold { hold })
 }
 
-/// An act that nobody asks for but the file's own keeper.
+/// Returns a submission of the writer itself.
 pub(crate) fn own_submission(economy: EconomyId, request: Request, act: Act) -> Submission {
     Submission {
         economy,
@@ -343,8 +344,8 @@ fn bug(what: impl std::fmt::Display) -> BatchError {
     BatchError::Bug(what.to_string())
 }
 
-/// Returns true if a failed lookup of one key concerns the whole file. A record that is damaged
-/// says something about its own key only.
+/// Returns true if a failed lookup of a key concerns all requests. A damaged record concerns only its own
+/// key.
 fn concerns_all(error: &StorageError) -> bool {
     !matches!(error, StorageError::Damaged { .. })
 }

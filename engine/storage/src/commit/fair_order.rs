@@ -1,40 +1,40 @@
 //! The order in which economies are served: by virtual time (start-time fair queueing).
 //!
-//! Each economy that waits stands at the virtual time at which its next request begins; the earliest
-//! is served, and moves on by the work of what was served. So each gets the same work done while it
-//! waits, however large its requests are. One that comes or comes back starts at the present
-//! virtual time: nobody saves up turns. One that was served ahead of the others and then left is
-//! remembered until they have caught up.
+//! Each waiting economy has a virtual time, at which its next request begins. The economy with the earliest
+//! time is served, and its time advances by the work of the served requests. So waiting economies get equal
+//! work, even if the sizes of their requests differ. An economy that begins to wait starts at the present
+//! virtual time, so that it cannot save turns. If an economy was served ahead of the others and waits no
+//! more, its time is kept until they have caught up.
 
 use std::collections::BTreeMap;
 
 use bursar_ledger::EconomyId;
 
-/// The order of the economies that wait.
+/// The order of the waiting economies.
 #[derive(Default)]
 pub(crate) struct Turns {
-    /// The virtual time at which the request that was served last began.
+    /// The virtual time at which the last served request began.
     now: u64,
-    /// Economies that wait, by the virtual time of their next request, then by arrival.
+    /// The waiting economies, by the virtual time of their next request, then by arrival.
     order: BTreeMap<(u64, u64), EconomyId>,
     arrivals: u64,
-    /// Up to which virtual time economies have been served that do not wait any more.
+    /// The virtual times up to which economies were served that wait no more.
     ahead: BTreeMap<EconomyId, u64>,
 }
 
 impl Turns {
-    /// Adds an economy that did not wait.
+    /// Adds an economy that begins to wait.
     pub(crate) fn join(&mut self, economy: EconomyId) {
         let served = self.ahead.remove(&economy).unwrap_or_default();
         self.stand(served.max(self.now), economy);
     }
 
-    /// The economy whose turn it is.
+    /// Returns the economy whose turn it is.
     pub(crate) fn first(&self) -> Option<&EconomyId> {
         self.order.first_key_value().map(|(_, economy)| economy)
     }
 
-    /// Notes that the first economy was served so much work, and whether it still waits.
+    /// Counts the work that the first economy was served. It is removed if it waits no more.
     pub(crate) fn served(&mut self, work: u64, waits: bool) {
         let Some(((start, _), economy)) = self.order.pop_first() else {
             return;
@@ -48,8 +48,8 @@ impl Turns {
         }
     }
 
-    /// Forgets who was served ahead as far as the others have caught up. If nobody has come since the
-    /// last one was served, all begin anew.
+    /// Removes the times with which the others have caught up. Removes all of them if no economy has waited
+    /// since the last one was served.
     pub(crate) fn catch_up(&mut self) {
         if self.order.is_empty() {
             let latest = self.ahead.values().max().copied().unwrap_or_default();

@@ -1,9 +1,9 @@
-//! Room for the write-ahead log to begin anew while somebody reads for long.
+//! The gate at which long reads pause, so that the write-ahead log can restart.
 //!
-//! SQLite can overwrite its log from the start only once all of it is copied into the file and nobody
-//! reads an older moment of it. A long read in slices leaves gaps that are too short to be met by
-//! chance, so the writer asks for one: no slice begins until it has copied the log. See "Checkpointing"
-//! in <https://www.sqlite.org/wal.html>.
+//! SQLite overwrites its log from the start only if the whole log is copied into the file and no reader holds
+//! an older snapshot. The gaps between the slices of a long read are too short for that. So the writer closes
+//! the gate: no slice begins until the writer has copied the log. See "Checkpointing" in
+//! <https://www.sqlite.org/wal.html>.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ const SLICE_PATIENCE: Duration = Duration::from_secs(2);
 /// The state that a file's writer and its long reads share.
 #[derive(Default)]
 pub(crate) struct LogGate {
-    /// Slices that are being read.
+    /// The number of slices that are being read.
     slices: Mutex<usize>,
     released: Condvar,
     /// True while the writer waits for a moment without slices.
@@ -26,7 +26,7 @@ pub(crate) struct LogGate {
 pub(crate) struct Slice<'a>(&'a LogGate);
 
 impl LogGate {
-    /// Begins a slice, after the writer has had its moment.
+    /// Begins a slice. Waits first if the writer has closed the gate.
     pub(crate) fn enter(&self) -> Slice<'_> {
         let waits = |_: &mut usize| self.is_wanted();
         let waited = self
@@ -37,18 +37,18 @@ impl LogGate {
         Slice(self)
     }
 
-    /// Returns whether slices are to end.
+    /// Returns true if slices have to end.
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::SeqCst)
     }
 
-    /// Returns whether the writer has asked for a moment without slices, and this is one.
+    /// Returns true if the writer waits for a moment without slices, and no slice is being read.
     pub(crate) fn is_granted(&self) -> bool {
         self.is_wanted() && *self.slices() == 0
     }
 
-    /// Says how the copying of the log went: whether so much of it was left that the slices which
-    /// stand in its way must end. Without any, it is not they who do.
+    /// Opens the gate after a copy of the log. It stays closed if too much of the log could not be copied and
+    /// slices are being read, which then have to end.
     pub(crate) fn settle(&self, too_much_left: bool) {
         let slices = self.slices();
         self.wanted
@@ -58,7 +58,7 @@ impl LogGate {
     }
 
     fn slices(&self) -> MutexGuard<'_, usize> {
-        // A number is whole at any time.
+        // A number is valid even if the lock is poisoned.
         self.slices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,7 +93,7 @@ mod tests {
         assert!(!gate.is_wanted());
     }
 
-    /// A writer that has ended lets nobody wait for ever.
+    /// Slices do not wait for ever for a writer that has ended.
     #[test]
     fn a_slice_begins_without_the_writer_in_the_end() {
         let gate = LogGate::default();

@@ -1,5 +1,5 @@
-//! The work of the writer beside requests, in slices, so that no request waits for all of it. The work
-//! that is done between two commits is less than the work of a commit.
+//! The maintenance that the writer does between commits, in slices, so that no request waits for all of it.
+//! The work between two commits is less than the work of a commit.
 
 use std::time::{Duration, Instant};
 
@@ -11,47 +11,47 @@ use crate::journal::Journal;
 use crate::rows;
 use crate::state::State;
 
-/// Frames that may be left in the write-ahead log before long reads make way: 16 MiB.
+/// The number of frames that may remain in the write-ahead log before long reads pause: 16 MiB.
 const LOG_FRAMES_LEFT_MAX: u64 = 4_096;
 
-/// Records after which the state is written out again.
+/// The number of records after which a checkpoint is written.
 const CHECKPOINT_RECORDS: u64 = 50_000;
-/// Pieces of a checkpoint that are written between two batches.
+/// The number of pieces of a checkpoint that are written between two batches.
 const PIECES_WRITTEN: usize = 256;
-/// Bytes of them, which the last one may cross.
+/// The bytes of these pieces, which the last one may exceed.
 const PIECES_WRITTEN_BYTES: usize = 128 << 10;
-/// Pieces of an old checkpoint that are removed between two batches.
+/// The number of pieces of an old checkpoint that are removed between two batches.
 const PIECES_REMOVED: usize = 1_024;
-/// Bytes of them, which the last one may cross.
+/// The bytes of these pieces, which the last one may exceed.
 const PIECES_REMOVED_BYTES: usize = 512 << 10;
-/// Movements that gather before they are put in the order of accounts, if there is nothing else to do …
+/// The number of movements after which an idle writer adds them to the index by account.
 const ORDERED_WHEN_IDLE: u64 = 4_096;
-/// … and if there is.
+/// The number of movements after which a busy writer adds them to the index by account.
 const ORDERED_ANYWAY: u64 = 100_000;
-/// Movements that are put in that order between two batches, at least …
+/// The least number of movements that are added to that index between two batches.
 const ORDERED_LEAST: u64 = 512;
-/// … and at most: more than a commit brings, but for an atomic batch.
+/// The largest number of movements that are added between two batches. Only an atomic batch has more.
 const ORDERED_MOST: u64 = 1_280;
-/// Movements beyond which more are put in order than that.
+/// The number of waiting movements beyond which more are added than that.
 const ORDERED_AT_ONCE: u64 = 1_000_000;
-/// The time after which the write-ahead log is copied into the file …
+/// The time after which the write-ahead log is copied into the file.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
-/// … or the work after which it is.
+/// The work after which the write-ahead log is copied into the file.
 const TIDY_WORK: u64 = 8 * WORK_MAX;
 /// The time after which notes are written if nothing else is committed.
 const NOTES_EVERY: Duration = Duration::from_secs(1);
 /// The time between two marks of the clock.
 const MARK_EVERY: Duration = Duration::from_secs(10);
-/// The pause before the second try to open a file that failed …
+/// The pause before the second attempt to open a file that failed.
 const REOPEN_PAUSE: Duration = Duration::from_millis(50);
-/// … and before any.
+/// The longest pause before an attempt to open a file that failed.
 const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// Tries to open a file that failed before it is given up: some ten minutes, time to empty a full disk,
-/// and not for ever without anybody knowing.
+/// The number of attempts to open a file that failed, before the writer ends. They take about ten minutes,
+/// which is enough to free space on a full disk. Afterwards the end of the server shows the failure.
 const REOPEN_TRIES: u32 = 300;
 
-/// Writes the state out, so that the next start need not follow what has just been written.
+/// Writes a checkpoint, so that the next start need not apply the newest records.
 pub(crate) fn leave_checkpoint<J: Journal>(journal: &mut J, state: &State) {
     let mut write = || -> Result<(), StorageError> {
         let mut checkpoint = Slices::begin(journal, state)?;
@@ -59,52 +59,51 @@ pub(crate) fn leave_checkpoint<J: Journal>(journal: &mut J, state: &State) {
         Ok(())
     };
     if let Err(error) = write() {
-        // All of it is there; only the next start takes longer.
+        // The journal is complete; only the next start takes longer.
         tracing::warn!(%error, "the last checkpoint was not written");
     }
 }
 
-/// The intervals and portions of the writer's maintenance.
+/// The intervals and the portions of maintenance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MaintenanceConfig {
-    /// Records after which the state is written out again.
+    /// The number of records after which a checkpoint is written.
     pub(crate) checkpoint_records: u64,
     /// The portion of a checkpoint that is written between two batches.
     pub(crate) written: Portion,
     /// The portion of an old checkpoint that is removed between two batches.
     pub(crate) removed: Portion,
-    /// Movements that may gather before they are put in the order of accounts, if there is nothing
-    /// else to do …
+    /// The number of movements after which an idle writer adds them to the index by account.
     pub(crate) ordered_when_idle: u64,
-    /// … and if there is.
+    /// The number of movements after which a busy writer adds them to the index by account.
     pub(crate) ordered_anyway: u64,
-    /// Movements that are put in that order between two batches …
+    /// The least number of movements that are added to that index between two batches.
     pub(crate) ordered_least: u64,
-    /// … and at most, however many came since …
+    /// The largest number of movements that are added between two batches.
     pub(crate) ordered_most: u64,
-    /// … unless more than this has gathered: then somewhat more than came.
+    /// The number of waiting movements beyond which that limit does not hold: somewhat more are added than
+    /// came.
     pub(crate) ordered_at_once: u64,
-    /// The time after which the write-ahead log is copied into the file …
+    /// The time after which the write-ahead log is copied into the file.
     pub(crate) tidy_every: Duration,
-    /// … or the work after which it is, if that is sooner.
+    /// The work after which the write-ahead log is copied into the file, if that is sooner.
     pub(crate) tidy_work: u64,
     /// The time after which notes of webhooks are written.
     pub(crate) notes_every: Duration,
     /// The time between two marks of the clock.
     pub(crate) mark_every: Duration,
-    /// Frames (pages of 4 KiB) of the write-ahead log that may be left in it because somebody reads for
-    /// long. Beyond, reads in slices make way.
+    /// The number of frames (pages of 4 KiB) that may remain in the write-ahead log because of a long read.
+    /// Beyond it, reads in slices pause.
     pub(crate) log_frames_left: u64,
-    /// The pause before the second try to open a file that failed; each further one is twice as
-    /// long …
+    /// The pause before the second attempt to open a file that failed. Each further pause is twice as long.
     pub(crate) reopen_pause: Duration,
-    /// … up to this.
+    /// The longest pause before an attempt to open a file that failed.
     pub(crate) reopen_pause_max: Duration,
-    /// Tries to open a file that failed, since work on it last went well, before it is given up.
+    /// The number of attempts to open a file that failed, since the last success, before the writer ends.
     pub(crate) reopen_tries: u32,
 }
 
-/// Some pieces of a checkpoint: up to a number, and up to a size, which the last one may cross.
+/// The limits on some pieces of a checkpoint: a number, and a size that the last piece may exceed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portion {
     pub(crate) pieces: usize,
@@ -112,7 +111,7 @@ pub(crate) struct Portion {
 }
 
 impl MaintenanceConfig {
-    /// As it is in earnest.
+    /// Returns the configuration of a real server.
     pub(crate) fn standard() -> Self {
         Self {
             checkpoint_records: CHECKPOINT_RECORDS,
@@ -155,11 +154,11 @@ impl MaintenanceConfig {
 
 /// The schedule by which the write-ahead log is copied into the file.
 pub(crate) struct Tidying {
-    /// The time at which it last was.
+    /// The time of the last copy.
     at: Instant,
-    /// Work that was committed since then.
+    /// The work that was committed since then.
     work: u64,
-    /// True if that was the last thing done between two batches.
+    /// True if a copy was the last work between two batches.
     was_last: bool,
 }
 
@@ -174,7 +173,7 @@ impl Default for Tidying {
 }
 
 impl Tidying {
-    /// Notes that so much work was committed.
+    /// Counts committed work.
     pub(crate) fn add(&mut self, work: u64) {
         self.work = self.work.saturating_add(work);
     }
@@ -194,7 +193,7 @@ impl Tidying {
     }
 }
 
-/// A checkpoint on its way to disk, while requests go on.
+/// A checkpoint that is being written while requests are decided.
 pub(crate) struct Slices {
     checkpoint: u64,
     written: u64,
@@ -202,7 +201,7 @@ pub(crate) struct Slices {
 }
 
 impl Slices {
-    /// Begins to write a state out.
+    /// Begins a checkpoint of a state.
     pub(crate) fn begin(journal: &mut impl Journal, state: &State) -> Result<Self, StorageError> {
         Ok(Self {
             checkpoint: journal.begin_checkpoint(state)?,
@@ -211,7 +210,7 @@ impl Slices {
         })
     }
 
-    /// Writes the next slice. True once the checkpoint is closed.
+    /// Writes the next slice. Returns true once the checkpoint is closed.
     pub(crate) fn advance(
         &mut self,
         journal: &mut impl Journal,

@@ -1,5 +1,5 @@
-//! The bounded queue before the writer: bounded in requests and in bytes, in all and per economy, and
-//! served in turns by work, so that one busy community cannot make the others wait.
+//! The queue of the writer. It has limits on requests, bytes and work, in total and for each economy.
+//! Economies take turns by their work, so that a busy economy does not delay the others.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,36 +10,36 @@ use bursar_ledger::EconomyId;
 use crate::commit::fair_order::Turns;
 use crate::error::SubmitError;
 
-/// Requests that may wait, of all economies together.
+/// The largest number of waiting requests of all economies together.
 pub const QUEUE_MAX: usize = 16_384;
 
-/// Requests that may wait in one economy.
+/// The largest number of waiting requests of one economy.
 pub const QUEUE_PER_ECONOMY_MAX: usize = 8_192;
 
-/// Bytes of requests that may wait, of all economies together. Small requests meet the bound on
-/// their number first; this one is for large bodies and uploads.
+/// The most bytes of waiting requests of all economies together. Small requests reach the limit on their
+/// number first; this limit is for large bodies and uploads.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 
-/// Bytes of requests that may wait in one economy. The largest upload is smaller.
+/// The most bytes of waiting requests of one economy. The largest upload is smaller.
 pub const QUEUE_BYTES_PER_ECONOMY_MAX: usize = 32 << 20;
 
-/// Work of requests that may wait, of all economies together: some five seconds, so that whoever is
-/// let in has an answer while it is still waited for.
+/// The most work of waiting requests of all economies together: about five seconds, so that clients still
+/// wait for the answers to accepted requests.
 pub const QUEUE_WORK_MAX: u64 = 512 << 10;
 
-/// Work of requests that may wait in one economy. The largest atomic batch is less.
+/// The most work of waiting requests of one economy. The largest atomic batch has less.
 pub const QUEUE_WORK_PER_ECONOMY_MAX: u64 = 256 << 10;
 
-/// The cost of a request while it waits, and when it is served.
+/// The memory of a waiting request, and the work of deciding it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Weight {
-    /// Bytes that it holds in memory.
+    /// The bytes that it occupies in memory.
     pub(crate) bytes: usize,
-    /// Work that it makes for the writer.
+    /// The work of the writer.
     pub(crate) work: u64,
 }
 
-/// Requests that wait for the writer.
+/// The requests that wait for the writer.
 pub(crate) struct Queue<T> {
     waiting: Mutex<Waiting<T>>,
     changed: Condvar,
@@ -47,7 +47,7 @@ pub(crate) struct Queue<T> {
 
 struct Waiting<T> {
     economies: BTreeMap<EconomyId, Line<T>>,
-    /// The turns of the economies; each economy that waits is here once.
+    /// The turns of the economies. Each economy with waiting requests is in it once.
     turns: Turns,
     count: usize,
     bytes: usize,
@@ -64,22 +64,22 @@ struct Line<T> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gate {
-    /// Requests come in.
+    /// Requests are accepted.
     Open,
-    /// Nothing comes in for now: the state is being rebuilt.
+    /// Requests are rejected while the state is rebuilt.
     Shut,
-    /// Nothing comes in any more; what waits is still served.
+    /// Requests are rejected for good. Those that wait are still decided.
     Closed,
 }
 
-/// The result of taking requests from the queue.
+/// The result of taking requests.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken<T> {
-    /// Some requests, in the order in which they are to be served.
+    /// Some requests, in the order in which they are decided.
     Batch(Vec<T>),
-    /// Nothing within the time given.
+    /// No request within the given time.
     Idle,
-    /// Nothing, and nothing will ever come.
+    /// The queue is empty and closed.
     Finished,
 }
 
@@ -100,11 +100,12 @@ impl<T> Queue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
-        // A panic elsewhere leaves the queue whole: every change to it is one short section.
+        // Each change of the queue is one short section that cannot stop halfway, so a poisoned queue is
+        // still valid.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a request wait, if there is room.
+    /// Adds a request if there is room.
     pub(crate) fn push(
         &self,
         economy: &EconomyId,
@@ -124,8 +125,8 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Takes requests of up to so much work together, or one that is more by itself, economies in
-    /// turn; waits for the first.
+    /// Takes requests with a total work of up to `work_max`, or a single one with more. Economies take turns.
+    /// Waits for the first request up to `patience`.
     pub(crate) fn take(&self, work_max: u64, patience: Duration) -> Taken<T> {
         let mut waiting = self.lock();
         waiting.turns.catch_up();
@@ -145,7 +146,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Shuts the gate and takes out everything that waits.
+    /// Rejects new requests until [`Queue::reopen`], and takes all waiting ones.
     pub(crate) fn shut(&self) -> Vec<T> {
         let mut waiting = self.lock();
         if waiting.gate == Gate::Open {
@@ -154,7 +155,7 @@ impl<T> Queue<T> {
         waiting.take(u64::MAX)
     }
 
-    /// Opens the gate again.
+    /// Accepts requests again, unless the queue is closed.
     pub(crate) fn reopen(&self) {
         let mut waiting = self.lock();
         if waiting.gate == Gate::Shut {
@@ -162,7 +163,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Waits for a time, or until the queue is closed; says whether it is.
+    /// Waits for a time, or until the queue is closed. Returns true if it is closed.
     pub(crate) fn rest(&self, pause: Duration) -> bool {
         let goes_on = |waiting: &mut Waiting<T>| waiting.gate != Gate::Closed;
         let waiting = self
@@ -172,20 +173,20 @@ impl<T> Queue<T> {
         waiting.gate == Gate::Closed
     }
 
-    /// Lets nothing in any more.
+    /// Rejects new requests for good.
     pub(crate) fn close(&self) {
         self.lock().gate = Gate::Closed;
         self.changed.notify_all();
     }
 
-    /// Returns true if the queue accepts requests.
+    /// Returns true if requests are accepted.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().gate == Gate::Open
     }
 }
 
 impl<T> Waiting<T> {
-    /// Returns whether a request fits, beside all and beside its economy's.
+    /// Returns true if a request fits into the limits of the queue and those of its economy.
     fn has_room(&self, economy: &EconomyId, weight: Weight) -> bool {
         let line = self.economies.get(economy);
         let (requests, bytes, work) = line.map_or((0, 0, 0), |line| {
@@ -260,12 +261,12 @@ mod tests {
         name.parse().expect("a name")
     }
 
-    /// A request of so many bytes, and of the least work.
+    /// Returns the weight of a request with these bytes and the least work.
     fn sized(bytes: usize) -> Weight {
         Weight { bytes, work: 1 }
     }
 
-    /// A small request of so much work.
+    /// Returns the weight of a small request with this work.
     fn of_work(work: u64) -> Weight {
         Weight { bytes: 1, work }
     }

@@ -49,34 +49,34 @@ pub(crate) struct Writer<J> {
     render: Render,
     pace: MaintenanceConfig,
     checkpoint: Option<Slices>,
-    /// The record that the newest checkpoint stands at, closed or on its way.
+    /// The record of the newest checkpoint, closed or not.
     checkpointed: u64,
     has_old_pieces: bool,
-    /// True while movements are added to the account history index.
+    /// True while movements are added to the index by account.
     ordering: bool,
-    /// The newest movement before the last look at them.
+    /// The newest movement at the last maintenance of the index by account.
     movement_before: u64,
-    /// True if the last search for expired holds ended none.
+    /// True if the last search for due holds ended none.
     none_ended: bool,
     tidying: Tidying,
     /// The time at which notes were last written.
     noted: Instant,
-    /// The time at which the mark was last written, or at which the file was opened: a server that does not
-    /// live for long has not served.
+    /// The time at which the mark was last written, or at which the file was opened. A server that ends soon
+    /// after its start thus writes no mark.
     marked: Instant,
-    /// The wait before the next attempt to open the file, which is zero after successful work.
+    /// The pause before the next attempt to open the file; zero after a success.
     pause: Duration,
-    /// Tries to open it since work last went well.
+    /// The number of attempts to open the file since the last success.
     tries: u32,
 }
 
 /// The outcome of a failure.
 enum Recovered {
-    /// The state is rebuilt, and requests are taken again.
+    /// The state is rebuilt, and requests are accepted again.
     Rebuilt,
     /// The queue was closed before that.
     Closed,
-    /// It never can be rebuilt, or could not be for long.
+    /// The state can never be rebuilt, or could not be rebuilt in time.
     GaveUp,
 }
 
@@ -112,7 +112,7 @@ impl<J: Journal> Writer<J> {
         }
     }
 
-    /// Works until the queue is closed and empty. False if the file was given up.
+    /// Works until the queue is closed and empty. Returns false if the file could not be opened again.
     pub(crate) fn run(mut self) -> bool {
         let mut last = CloseOnDrop {
             shared: Arc::clone(&self.shared),
@@ -134,7 +134,7 @@ impl<J: Journal> Writer<J> {
                     self.none_ended = false;
                     self.commit(jobs)
                 }
-                // Holds end also while nobody asks for anything.
+                // Holds end even if there are no requests.
                 Taken::Idle if self.until_due().is_zero() => self.end_holds(),
                 Taken::Idle => Ok(()),
                 Taken::Finished => {
@@ -159,7 +159,7 @@ impl<J: Journal> Writer<J> {
 
     /// Decides a batch, makes it durable, publishes, and answers.
     fn commit(&mut self, jobs: Vec<QueuedSubmission>) -> Result<(), StorageError> {
-        // A panic in the journal leaves a txn of which nobody knows how far it came.
+        // After a panic in the journal it is unknown if the txn was committed.
         self.shared.in_hand.store(STAMPING, Ordering::SeqCst);
         let written = catch_unwind(AssertUnwindSafe(|| self.write(&jobs)));
         let written =
@@ -179,7 +179,7 @@ impl<J: Journal> Writer<J> {
                 Ok(())
             }
             Err(error) => {
-                // Nobody may come in between the failure and the rebuilt state.
+                // No request may be accepted between the failure and the rebuilt state.
                 let shut_out = self.shared.queue.shut();
                 refuse(jobs, SubmitError::Unknown);
                 refuse(shut_out, SubmitError::Unavailable);
@@ -188,7 +188,7 @@ impl<J: Journal> Writer<J> {
         }
     }
 
-    /// The state after the batch, the economies that have moved in it, and the replies.
+    /// Returns the state after the batch, the economies with new records, and the replies.
     fn write(
         &mut self,
         jobs: &[QueuedSubmission],
@@ -210,7 +210,7 @@ impl<J: Journal> Writer<J> {
         Ok((batch.state, moved(&batch.appended), replies))
     }
 
-    /// Notes to write with the next txn.
+    /// Returns the notes to write with the next txn.
     fn due_notes(&self) -> Vec<Note> {
         if self.noted.elapsed() < self.pace.notes_every {
             return Vec::new();
@@ -218,7 +218,7 @@ impl<J: Journal> Writer<J> {
         self.shared.notes.unwritten()
     }
 
-    /// The mark to write with the next txn, if it is time for one.
+    /// Returns the mark to write with the next txn, if one is due.
     fn due_mark(&self) -> Option<Mark> {
         (self.marked.elapsed() >= self.pace.mark_every).then(|| self.clock.mark())
     }
@@ -233,7 +233,7 @@ impl<J: Journal> Writer<J> {
         }
     }
 
-    /// Writes notes and the mark in a txn of their own: where requests come in, they go with a commit.
+    /// Writes notes and the mark in a txn of their own, if no batch has committed them.
     fn write_notes(&mut self) -> Result<(), StorageError> {
         let notes = self.due_notes();
         let mark = self.due_mark();
@@ -247,7 +247,7 @@ impl<J: Journal> Writer<J> {
         Ok(())
     }
 
-    /// Commits a batch of nothing but holds whose time is over.
+    /// Commits a batch that only ends due holds.
     fn end_holds(&mut self) -> Result<(), StorageError> {
         let before = self.state.record;
         let ended = self.commit(Vec::new());
@@ -255,8 +255,8 @@ impl<J: Journal> Writer<J> {
         ended
     }
 
-    /// Returns the time until the next hold expires. A hold that could not be ended waits for the next
-    /// request: trying without a pause would only spin.
+    /// Returns the time until the next hold is due. A hold that could not be ended waits for the next
+    /// request, because attempts without a pause would keep the thread busy.
     fn until_due(&self) -> Duration {
         let due = self.state.next_due().filter(|_| !self.none_ended);
         due.map_or(Duration::MAX, |due_at| {
@@ -265,7 +265,8 @@ impl<J: Journal> Writer<J> {
         })
     }
 
-    /// The batch's moment. No call is recorded before its own time, which is of the same clock.
+    /// Returns the time of the batch. It is not before the times of its calls, which come from the same
+    /// clock.
     fn stamp(&self, jobs: &[QueuedSubmission]) -> Timestamp {
         let calls = jobs.iter().filter_map(|job| match &job.submission.act {
             Act::Call(result) => Some(result.request.now),
@@ -313,7 +314,7 @@ impl<J: Journal> Writer<J> {
         Ok(())
     }
 
-    /// Puts a slice of the movements that have gathered into the order of accounts.
+    /// Adds a slice of the waiting movements to the index by account.
     fn order_movements(&mut self, idle: bool) -> Result<(), StorageError> {
         let Some(journal) = self.journal.as_mut() else {
             return Ok(());
@@ -394,7 +395,7 @@ impl<J: Journal> Writer<J> {
         Ok(())
     }
 
-    /// Leaves a fresh checkpoint behind, so that the next start is quick.
+    /// Writes a last checkpoint, so that the next start is quick.
     fn finish(mut self) -> bool {
         let Some(mut journal) = self.journal.take() else {
             return false;

@@ -1,4 +1,4 @@
-//! A new file: it has its name once it is whole, so that a file without a byte is nobody's.
+//! The creation of a file. It gets its name once it is complete, so an empty file is never one of Bursar's.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use crate::error::StorageError;
 use crate::schema;
 use crate::tools::partial::Partial;
 
-/// Makes a file of ours at a path where nothing is. Whoever calls this has the lock of the file.
+/// Creates a database file at an unused path. The caller has to hold the lock of the file.
 pub(crate) fn create(path: &Path) -> Result<(), StorageError> {
     let failed = |source| StorageError::File {
         path: path.to_owned(),
         source,
     };
-    // For its owner's eyes only; SQLite gives its companions the same mode.
+    // Only the owner can read the file. SQLite gives its companions the same mode.
     let partial = Partial::make_anew(path).map_err(failed)?;
     let database = Database::open_new(&partial.path)?;
     schema::migrate(&database)?;

@@ -1,8 +1,8 @@
-//! The first bytes of a file: whose it is, told before SQLite has it, a lock stands beside it or anything of
-//! it is changed.
+//! The header of a file. It shows if the file is a Bursar database, before SQLite opens it, a lock file is
+//! created or the file is changed.
 //!
-//! Only a file that this process has not open may be read here: closing a handle on it takes away the locks
-//! that SQLite's connections in this process have on it.
+//! A file that this process has open must not be read here. Closing a handle on it drops the locks that
+//! SQLite's connections in this process hold on it.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -12,24 +12,24 @@ use crate::error::{ForeignFile, StorageError};
 use crate::file::stamp::Stamp;
 use crate::schema;
 
-/// Bytes of SQLite's header: <https://www.sqlite.org/fileformat2.html#the_database_header>.
+/// The bytes of SQLite's header: <https://www.sqlite.org/fileformat2.html#the_database_header>.
 pub(crate) const HEADER_BYTES: usize = 100;
 
-/// The place of the stamp in it.
+/// The position of the stamp in the header.
 pub(crate) const STAMP_AT: usize = 60;
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const PAGE_BYTES_AT: usize = 16;
 const APPLICATION_AT: usize = 68;
 
-/// The header of a file of ours.
+/// The header of a Bursar database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FileHeader {
     pub(crate) stamp: Stamp,
     pub(crate) page_bytes: u32,
 }
 
-/// Reads the header of the file at a path; none if nothing is there, and a file can be made.
+/// Reads the header of the file at a path. Returns none if there is no file and one can be created.
 pub(crate) fn read(path: &Path) -> Result<Option<FileHeader>, StorageError> {
     let not_ours = |reason| StorageError::NotOurs {
         path: path.to_owned(),
@@ -89,14 +89,14 @@ fn parse(bytes: &[u8; HEADER_BYTES]) -> Result<FileHeader, ForeignFile> {
     Ok(FileHeader {
         stamp: Stamp::of_bytes(word(bytes, STAMP_AT)),
         page_bytes: match u16::from_be_bytes([high, low]) {
-            // The largest page does not fit the two bytes.
+            // The size of the largest page does not fit the two bytes.
             1 => 1 << 16,
             bytes => bytes.into(),
         },
     })
 }
 
-/// The stamp on a first page.
+/// Returns the stamp on a first page.
 pub(crate) fn stamp_of_page(page: &[u8]) -> Option<Stamp> {
     let header = page.first_chunk::<HEADER_BYTES>()?;
     parse(header).ok().map(|header| header.stamp)

@@ -70,7 +70,7 @@ pub struct FileLock {
 /// The state of a file's newest records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Tail {
-    /// They are present.
+    /// All records are present.
     Whole,
     /// The file was not closed properly, and a write-ahead log that is missing may have held them.
     MayBeMissing,
@@ -94,7 +94,7 @@ impl FileLock {
             path: path.clone(),
             source,
         };
-        // A file that somebody serves in this process must not be opened; it has a lock.
+        // A file that this process serves must not be opened here. Such a file has a lock file.
         if !path.exists() {
             header::read(&database)?;
         }
@@ -102,7 +102,7 @@ impl FileLock {
         let began = Instant::now();
         loop {
             match file.try_lock() {
-                // Whoever had it has removed it meanwhile, and somebody else may have another one.
+                // The previous owner has deleted this lock file, and another process may hold a new one.
                 Ok(()) if !is_at(&file, &path) => {
                     file = open_lock(&path)?;
                     continue;
@@ -122,7 +122,7 @@ impl FileLock {
                 Err(TryLockError::WouldBlock) => {}
             }
             let owner = read_note(&mut file).map_err(failed)?;
-            // Whoever has it without a word is just opening or closing the file.
+            // An owner that has announced no address is opening or closing the file.
             if owner.is_some() || began.elapsed() > patience {
                 return Err(StorageError::Busy {
                     path: database,
@@ -218,7 +218,8 @@ impl Drop for FileLock {
             drop(std::fs::remove_file(&log));
             drop(std::fs::remove_file(log_origin::index_of(&self.database)));
         }
-        // A note that outlives its owner would only mislead. Whoever waits for this lock looks for it again.
+        // An address that outlives its owner would mislead. A process that waits for this lock opens the new
+        // lock file.
         drop(self.file.set_len(0));
         drop(std::fs::remove_file(&self.path));
     }
@@ -243,7 +244,7 @@ pub fn canonical(file: &Path) -> PathBuf {
         };
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         path = folder.join(name);
-        // A link to a file that is not there yet: the file will be made where it points.
+        // The link points to a file that does not exist yet. The file is created there.
         match path.read_link() {
             Ok(target) => path = folder.join(target),
             Err(_) => return path,

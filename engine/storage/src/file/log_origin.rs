@@ -1,7 +1,7 @@
-//! The write-ahead log beside a file, held against it by their bytes: SQLite plays any log that has the right
-//! name, and one of another file, or of the same file at another time, destroys what it is played into.
+//! The check that the write-ahead log beside a file belongs to it. SQLite applies any log with the right
+//! name. A log of another file, or of the same file at another time, would destroy the file.
 //!
-//! The log's form is that of <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
+//! The format of the log is described at <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
@@ -12,38 +12,38 @@ use crate::file::header::{self, FileHeader};
 use crate::file::names::with_suffix;
 use crate::file::stamp::Stamp;
 
-/// Bytes before the first frame.
+/// The number of bytes before the first frame.
 const LOG_HEADER_BYTES: usize = 32;
 
-/// Bytes of a frame before its page.
+/// The number of bytes of a frame before its page.
 const FRAME_HEADER_BYTES: usize = 24;
 
-/// The first word of a log, but for its last bit, which tells the order of bytes in checksums.
+/// The first word of a log, without its last bit, which states the order of bytes in checksums.
 const MAGIC: u32 = 0x377f_0682;
 
 /// The largest page that SQLite has.
 const PAGE_BYTES_MAX: u32 = 1 << 16;
 
-/// The state of the path of a file's write-ahead log.
+/// The log beside a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LogBeside {
-    /// No log, or one without a byte.
+    /// There is no log, or it is empty.
     Absent,
-    /// A log of this very file, or one in which nothing is committed.
+    /// The log belongs to the file, or contains no commit.
     Own,
 }
 
-/// The path of a file's write-ahead log.
+/// Returns the path of a file's write-ahead log.
 pub(crate) fn path_of(database: &Path) -> PathBuf {
     with_suffix(database, "-wal")
 }
 
-/// The path of the index that SQLite keeps beside a log.
+/// Returns the path of the index that SQLite creates beside a log.
 pub(crate) fn index_of(database: &Path) -> PathBuf {
     with_suffix(database, "-shm")
 }
 
-/// Makes sure that the log beside a file is the file's own, if there is one.
+/// Checks that the log beside a file belongs to the file, if there is one.
 pub(crate) fn check(database: &Path, header: FileHeader) -> Result<LogBeside, StorageError> {
     let path = path_of(database);
     let failed = |source| StorageError::File {
@@ -67,8 +67,8 @@ pub(crate) fn check(database: &Path, header: FileHeader) -> Result<LogBeside, St
     })
 }
 
-/// Returns whether a log continues the file that has this header. What SQLite would not play, since it is
-/// torn or of an earlier round, does not count.
+/// Returns true if a log continues the file with this header. Frames that SQLite would not apply, because
+/// they are incomplete or left from before a restart of the log, are ignored.
 fn is_own(mut log: impl Read, file: FileHeader) -> std::io::Result<bool> {
     let mut head = [0; LOG_HEADER_BYTES];
     if !fill(&mut log, &mut head)? {
@@ -110,16 +110,16 @@ fn is_own(mut log: impl Read, file: FileHeader) -> std::io::Result<bool> {
             Some(stamp) if is_first && stamp.is_contemporary(file.stamp.next()) => {
                 return Ok(true);
             }
-            // Each commit of ours has the first page, with its generation.
+            // Each commit of Bursar writes the first page, which has the generation.
             None if is_first => return Ok(false),
             Some(_) | None => is_first = false,
         }
     }
-    // Nothing is committed in it, or nothing that this file knows.
+    // The log has no commit, or none with the generation of this file.
     Ok(is_first)
 }
 
-/// Fills a buffer. False if there is less left.
+/// Fills a buffer. Returns false if fewer bytes are left.
 fn fill(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
     match input.read_exact(buffer) {
         Ok(()) => Ok(true),
@@ -137,7 +137,7 @@ fn words<const N: usize>(bytes: &[u8], order: fn([u8; 4]) -> u32) -> [u32; N] {
     words
 }
 
-/// The running sum that each frame of a log carries.
+/// The cumulative checksum, which each frame of a log contains.
 #[derive(Default)]
 struct Checksum([u32; 2]);
 

@@ -1,17 +1,17 @@
-//! The stamp of a file: one word on its first page, where SQLite keeps `user_version`.
+//! The stamp of a file: a number of 32 bits on its first page, where SQLite stores `user_version`.
 //!
-//! It says by which schema the file is written, and lets a file and a write-ahead log be held against
-//! each other by their bytes alone. Its generation grows with each commit, so the first commit in a log has
-//! the generation that follows the file's, or the file has one out of the log.
+//! It contains the version of the schema and a generation. A file and a write-ahead log are compared by their
+//! generations, without SQLite. Each commit increments the generation. So the first commit of a file's own
+//! log has the generation after the file's, or another commit of the log has the same generation as the file.
 
 /// The bit above the number of the schema. It is set from the first commit of an opening to the last one of an
 /// orderly end.
 const OPEN_BIT: u32 = 1 << 8;
 
-/// Bits below the generation.
+/// The number of bits below the generation.
 const GENERATION_SHIFT: u32 = 9;
 
-/// Generations after which the count begins anew: the other bits of the word.
+/// The number of generations, after which the count begins again. They use the remaining bits.
 const GENERATIONS: u32 = 1 << 23;
 
 /// The stamp of a file.
@@ -19,63 +19,63 @@ const GENERATIONS: u32 = 1 << 23;
 pub(crate) struct Stamp(u32);
 
 impl Stamp {
-    /// The stamp that a file's first page has.
+    /// Creates a stamp from its bytes on a file's first page.
     pub(crate) fn of_bytes(bytes: [u8; 4]) -> Self {
         Self(u32::from_be_bytes(bytes))
     }
 
-    /// The bytes on the file's first page.
+    /// Returns the bytes on the file's first page.
     pub(crate) fn bytes(self) -> [u8; 4] {
         self.0.to_be_bytes()
     }
 
-    /// The stamp that SQL calls `user_version`.
+    /// Creates a stamp from `user_version`, as SQL returns it.
     pub(crate) fn of_sql(version: i64) -> Self {
         let [.., a, b, c, d] = version.to_be_bytes();
         Self::of_bytes([a, b, c, d])
     }
 
-    /// Its `user_version`, which has a sign.
+    /// Returns the stamp as `user_version`, which is signed.
     pub(crate) fn sql(self) -> i32 {
         i32::from_be_bytes(self.bytes())
     }
 
-    /// The number of the schema.
+    /// Returns the version of the schema.
     pub(crate) fn schema(self) -> i64 {
         i64::from(self.0 & (OPEN_BIT - 1))
     }
 
-    /// Returns whether the file was not closed in order.
+    /// Returns true if the file is open, or was not closed in an orderly way.
     pub(crate) fn is_open(self) -> bool {
         self.0 & OPEN_BIT != 0
     }
 
-    /// Returns the stamp with another schema.
+    /// Returns the stamp with another version of the schema.
     #[must_use]
     pub(crate) fn with_schema(self, schema: i64) -> Self {
         let [.., schema] = schema.to_be_bytes();
         Self(self.0 & !(OPEN_BIT - 1) | u32::from(schema))
     }
 
-    /// Returns the stamp of an open or closed file.
+    /// Returns the stamp of an open or a closed file.
     #[must_use]
     pub(crate) fn with_open(self, is_open: bool) -> Self {
         Self(self.0 & !OPEN_BIT | if is_open { OPEN_BIT } else { 0 })
     }
 
-    /// Returns the stamp of the next generation.
+    /// Returns the stamp with the next generation.
     #[must_use]
     pub(crate) fn next(self) -> Self {
         self.with_generation((self.0 >> GENERATION_SHIFT).wrapping_add(1))
     }
 
-    /// Returns the stamp with a random generation, so that no two files share one.
+    /// Returns the stamp with a random generation, so that two files do not share one.
     #[must_use]
     pub(crate) fn with_generation(self, drawn: u32) -> Self {
         Self(self.0 & (OPEN_BIT | (OPEN_BIT - 1)) | (drawn % GENERATIONS) << GENERATION_SHIFT)
     }
 
-    /// Returns whether both are of one generation.
+    /// Returns true if both stamps have the same generation.
     pub(crate) fn is_contemporary(self, other: Self) -> bool {
         self.0 >> GENERATION_SHIFT == other.0 >> GENERATION_SHIFT
     }

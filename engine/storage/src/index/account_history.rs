@@ -1,4 +1,4 @@
-//! The account history index: movements in the order of accounts, for balances at any moment of the past.
+//! The account history index: the movements by account, for balances at any moment of the past.
 //!
 //! No commit of movements writes to the index. The writer fills it in portions when it is idle, or when too many
 //! movements are missing. A read walks the newest part of an account's chain, which is not in the index yet.
@@ -81,7 +81,7 @@ impl AccountHistoryIndex {
             }
             Ok(true)
         })?;
-        // In the table's own order neighbours share pages.
+        // Rows in the order of the table's key share pages.
         rows.sort_unstable_by(|a, b| a.place().cmp(&b.place()));
         for row in rows {
             self.insert.run(vec![

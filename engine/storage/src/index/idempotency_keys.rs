@@ -34,8 +34,8 @@ impl KeyIndex {
         self.find.first(values, |row| rows::unsigned(row.get(0)?))
     }
 
-    /// Binds a key to a record, in the transaction of that record. Fails if the key is bound already: the index is
-    /// the last defence against paying twice.
+    /// Binds a key to a record, in the transaction of that record. Fails if the key is bound already, so that
+    /// no request can be recorded twice.
     pub(crate) fn insert(
         &mut self,
         economy: &EconomyId,

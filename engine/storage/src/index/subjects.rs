@@ -27,13 +27,13 @@ impl SubjectRow {
     /// Returns the rows of a record.
     pub(crate) fn of(act: &Act, outcome: Outcome, entries: &[Entry]) -> Vec<Self> {
         let found = match (outcome, act) {
-            // A call is asked about however it ended; of all else only what happened has an id.
+            // Clients look up calls with any ending, but of other acts only those that were applied.
             (Outcome::Applied, _) | (_, Act::Call(_)) => act.subjects(),
             (Outcome::Rejected | Outcome::Declined | Outcome::Faulted | Outcome::Broken, _) => {
                 Vec::new()
             }
         };
-        // Parts stand in order in the record, and subjects name them in that order.
+        // The parts of a record have the order of its subjects.
         let mut rest = entries;
         let mut first_of = |part: u32| {
             let before = rest.iter().take_while(|entry| entry.movement.part < part);
@@ -172,8 +172,8 @@ pub(crate) struct About {
 impl About {
     pub(crate) fn open(database: &Database) -> Result<Self> {
         Ok(Self {
-            // A hold is made by a record that moves nothing, and becomes a transfer of its own only
-            // where its end by time moves what was left.
+            // The record that places a hold has no movement. The hold's id becomes that of a transfer only if
+            // the expiry moves the remaining amount.
             maker: database.prepare(
                 "SELECT records.id, movement FROM subjects JOIN records
                      ON records.id = subjects.record

@@ -118,7 +118,8 @@ impl HistoryQuery {
         let Some(after) = self.filter.after else {
             return false;
         };
-        // Time goes back in an economy only where a step back is on record: before that it was later.
+        // Time goes back in an economy only at a recorded step back. The time before such a step may be
+        // later.
         let older = self.steps_back.iter();
         let mut older = older.filter(|it| it.seq <= step.seq);
         step.recorded_at < after && older.all(|it| it.from < after)
@@ -208,13 +209,13 @@ impl History {
                 }
             }
         }
-        // Of a large batch it would be much to keep.
+        // The context of a large batch would use much memory.
         self.said = None;
         Ok(Some(page))
     }
 
     fn step(&mut self, number: u64) -> Result<Option<Step>, StorageError> {
-        // Beyond what SQL counts there is no movement.
+        // No movement has a number beyond the range of SQL's integers.
         let Ok(number) = i64::try_from(number) else {
             return Ok(None);
         };
@@ -274,7 +275,7 @@ impl Step {
             asset,
             counterparty,
             kind,
-            // What was said is looked at last.
+            // The texts are checked last, because this costs most.
             reference: _,
             before,
             after,

@@ -180,7 +180,7 @@ impl Readers {
             Err(TryLockError::WouldBlock) => None,
         });
         let lent = free.unwrap_or_else(|| {
-            // Whoever has to wait does so in turn at each of them, not all at the first.
+            // Waiting callers are spread over all readers.
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.each.len();
             let reader = self.each.get(turn).expect("a turn is a reader's");
             reader.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! Revisions of plugins, as the journal has them.
+//! Revisions of plugins, read from the journal.
 
 use bursar_ledger::{Change, EconomyId, Installation, PluginName, Timestamp};
 use serde_json::Value;
@@ -37,7 +37,7 @@ impl Revisions {
         Ok(Self { find })
     }
 
-    /// Returns a record with its change of a plugin, or `None` if the economy has no such record.
+    /// Returns a record and the installation of a plugin in it, or `None` if the economy has no such record.
     pub(crate) fn read(
         &mut self,
         economy: &EconomyId,

@@ -233,7 +233,7 @@ impl Clock {
 
     fn advance(&self) -> (Duration, Reading) {
         let mut kept = self.kept();
-        // Read under the lock, so that nobody comes with an older reading after a newer one.
+        // The clocks are read under the lock, so that no older reading follows a newer one.
         let reading = self.source.read();
         let found = kept.look(reading);
         let now = kept.at(reading.elapsed);
@@ -259,7 +259,7 @@ impl Clock {
     }
 
     fn kept(&self) -> MutexGuard<'_, KeptTime> {
-        // Each change of it is whole.
+        // Each change is complete, so a poisoned lock is still valid.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -33,7 +33,7 @@ impl MarkTable {
     }
 }
 
-/// Reads the mark; none of a file that was never served for long enough, or that cannot be read.
+/// Reads the mark. Returns none if the file was never served for long enough, or the mark cannot be read.
 pub(crate) fn load(database: &Database) -> Result<Option<Mark>, StorageError> {
     // A file of an earlier version has no such table until it is opened to be written.
     let tables = database.number("SELECT count(*) FROM sqlite_schema WHERE name = 'clock_mark'")?;

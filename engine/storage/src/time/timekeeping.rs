@@ -82,8 +82,8 @@ pub(crate) fn begin(
         Some(outage) => make_up(journal, &state, outage, render)?,
         None => state,
     };
-    // Of this boot the next start is to know how long it was, also if this one is killed at once. Otherwise
-    // the mark stays: a server that does not live for long has not served.
+    // After a reboot the mark is written at once, so that the next start knows this boot even if the process
+    // is killed. Otherwise it stays, because a server that ends soon after its start has not served.
     if !beginning.is_of_this_boot() {
         journal.append(&[], &[], Some(&clock.mark()))?;
     }
@@ -123,7 +123,7 @@ pub(crate) fn set(
         own_submission(economy.clone(), request, Act::SetClock { from, to })
     });
     let acts: Vec<Submission> = acts.collect();
-    // All of them in one txn: what was set in half of a file could not be told from what was not.
+    // One txn sets all of them, because it would be unknown afterwards which economies were set.
     let state = record(journal, state, to, &acts, Some(&clock.mark()), render)?;
     let setting = ClockSetting {
         view,

@@ -1,11 +1,11 @@
-//! The audit: every promise, checked against every record from the first.
+//! The audit: a check of every promise against every record, from the first one.
 //!
-//! It rebuilds the state from nothing but the journal and compares. Records of this version are
-//! decided once more and rendered once more, and must give the same effects and the same bytes;
-//! records of another version are taken at their word, since a new version must not change history.
+//! It rebuilds the state from the journal alone and compares it with the state in use. Records of this
+//! version are decided and rendered again, and must give the same effects and the same bytes. Records of
+//! another version are not decided again, because a new version must not change what an old one decided.
 //!
-//! It reads in slices, each of its own moment of the file, and makes way for the write-ahead log
-//! between two: records never change, so the slices fit together.
+//! It reads the journal in slices, each under its own snapshot of the file. The write-ahead log can restart
+//! between two slices. Records never change, so the slices fit together.
 
 mod heads;
 mod records;
@@ -41,18 +41,20 @@ use crate::time::mark;
 use crate::{rows, schema};
 use report::{Counts, P};
 
-/// Records that are read under one snapshot of the file, so that the write-ahead log can go on.
+/// The largest number of records that are read under one snapshot of the file. A snapshot keeps the
+/// write-ahead log from restarting.
 const RECORDS_AT_ONCE: u64 = 1_000;
 
-/// Bytes of what was asked, decided and answered in them, but for one record that is larger.
+/// The largest number of bytes of requests, acts and answers that are read under one snapshot. The last
+/// record may exceed it.
 const BYTES_AT_ONCE: usize = 4 << 20;
 
-/// The state that a file says it is in.
+/// Loads the state of a file from its checkpoint and its journal.
 pub(crate) fn load(path: &Path) -> Result<State, StorageError> {
     load_with_mark(path).map(|(state, _)| state)
 }
 
-/// The state that a file says it is in, and the mark of its clock.
+/// Loads the state of a file, and the mark of its clock.
 pub(crate) fn load_with_mark(path: &Path) -> Result<(State, Option<Mark>), StorageError> {
     let database = Database::open_reader(path)?;
     schema::check(&database)?;
@@ -60,7 +62,7 @@ pub(crate) fn load_with_mark(path: &Path) -> Result<(State, Option<Mark>), Stora
     Ok((state, mark::load(&database)?))
 }
 
-/// Checks a file that nobody has open, also one that would not be opened.
+/// Checks a file that no server uses, even if a server could not open it.
 pub(crate) fn audit_whole(
     path: &Path,
     heads: &[SeenHead],
@@ -82,16 +84,16 @@ pub(crate) fn audit_whole(
     Ok(report)
 }
 
-/// The input of an audit.
+/// The values with which an audit compares a file.
 pub(crate) struct AuditInput<'a> {
-    /// The state in use, up to whose record is read; none for a file that is in no use and whose own
-    /// end cannot be followed.
+    /// The state in use. The audit reads up to its record, or to the newest record if there is none because
+    /// the file could not be loaded.
     pub(crate) state: Option<&'a State>,
-    /// Heads that somebody has seen before.
+    /// Heads that a client has seen before.
     pub(crate) heads: &'a [SeenHead],
 }
 
-/// Checks a file. `progress` is told after each record.
+/// Checks a file. Calls `progress` after each record, with its number and that of the last record.
 pub(crate) fn audit(
     path: &Path,
     against: &AuditInput<'_>,
@@ -124,7 +126,7 @@ pub(crate) fn audit(
         let mut done = |record| progress(record, last);
         whole = auditor.read_some(&database, last, checkpoint.as_ref(), watch, &mut done)?;
     }
-    // What comes after a record that cannot be followed says nothing.
+    // After a record that cannot be applied, the rest of the file cannot be compared.
     if whole {
         if against.state.is_some_and(|state| auditor.state != *state) {
             let what = "the state in use differs from the one that the journal gives";
@@ -141,7 +143,7 @@ pub(crate) fn audit(
 struct Auditor {
     state: State,
     render: Render,
-    /// The opening of its file that wrote an economy's newest record.
+    /// The epoch of each economy's newest record.
     epochs: BTreeMap<EconomyId, u64>,
     heads: heads::Heads,
     keys: KeyIndex,
@@ -151,11 +153,11 @@ struct Auditor {
     order: AccountHistoryCheck,
     find_component: Statement,
     findings: BTreeMap<u8, Vec<String>>,
-    /// The record that last changed an account's limits, or moved it outside of them by force.
+    /// The record that last changed the limits of an account, or moved its balance beyond them by force.
     limits_set: BTreeMap<(EconomyId, AccountId, AssetId), u64>,
     outside: Vec<LimitBreach>,
     checkpoint_met: Option<u64>,
-    /// True if the pages of the file were checked; false if too much was written meanwhile.
+    /// True if the pages of the file were checked; false if the write-ahead log grew too much meanwhile.
     pages_checked: bool,
     counts: Counts,
 }
@@ -189,7 +191,7 @@ impl Auditor {
             .push(what.to_string());
     }
 
-    /// Reads the next records. False if the journal ended early or cannot be followed any further.
+    /// Checks the next records. Returns false if a record is missing, damaged or cannot be applied.
     fn read_some(
         &mut self,
         database: &Database,
@@ -253,7 +255,7 @@ impl Auditor {
             Violation::NotConserved { .. } | Violation::UnknownAsset { .. } => {
                 self.find(P::Conservation, what);
             }
-            // Neither a limit nor an admin can have wanted that.
+            // Items have no credit, and no admin can take them below zero.
             Violation::BelowFloor { ref asset, .. } if is_item(books, asset) => {
                 self.find(P::Limits, what);
             }
@@ -262,8 +264,8 @@ impl Auditor {
             | Violation::OverHeld { account, asset, .. } => {
                 let place = (economy.clone(), account, asset);
                 match self.limits_set.get(&place) {
-                    // The movements themselves were decided again; only new limits can explain it,
-                    // or a reversal that was forced.
+                    // The movements were decided again. So only a change of limits, or a forced reversal,
+                    // explains a balance beyond them.
                     Some(seq) if books.account(&place.1).is_some() => {
                         let economy = economy.clone();
                         let explained_by_seq = *seq;
@@ -291,8 +293,8 @@ impl Auditor {
         }
     }
 
-    /// Checks the pages of the file, in one statement. Where too much is written meanwhile they stay
-    /// unchecked, and the report says so: a backup can be checked instead.
+    /// Checks the pages of the file, in one statement. If the write-ahead log grows too much meanwhile, the
+    /// check is cancelled, and the report says so. A backup can be checked instead.
     fn check_pages(
         &mut self,
         database: &Database,

@@ -138,7 +138,7 @@ impl Source<'_> {
         let stamp = self.copy(path, plan.wal_bytes_max)?;
         let failed = |source| file_error(path, source);
         let written = OpenOptions::new().write(true).open(path).map_err(failed)?;
-        // SQLite has not this file open, and no page of it has a checksum.
+        // SQLite does not have this file open, and its pages have no checksums.
         written
             .write_all_at(&stamp.bytes(), STAMP_AT as u64)
             .map_err(failed)?;

@@ -129,7 +129,7 @@ pub fn import_file(
         Ok(report)
     });
     if imported.is_err() && is_new {
-        // Closing the journal has taken its companions away; what is left is an empty database.
+        // Closing the journal has deleted its companions. Only an empty database is left.
         drop(std::fs::remove_file(&path));
     }
     imported

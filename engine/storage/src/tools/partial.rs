@@ -1,4 +1,4 @@
-//! A file on its way: under a name of its own until it is whole, and gone if it never is.
+//! A file that is being written. It has a temporary name until it is complete, and is deleted if it never is.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 
 use crate::file::names::with_suffix;
 
-/// The suffix of a file that is not complete yet.
+/// The suffix of the temporary name.
 const PARTIAL: &str = ".partial";
 
-/// The suffixes of the files that SQLite creates next to a database.
+/// The suffixes of the files that SQLite creates beside a file while it writes to it.
 const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
-/// A file without its final name. Dropping the value deletes the file, unless it has got its name.
+/// A file under its temporary name. It is deleted when this is dropped, unless it was published.
 pub(crate) struct Partial {
     pub(crate) path: PathBuf,
 }
 
 impl Partial {
-    /// Creates the file with access for its owner only, because it holds requests and seeds as plain text.
+    /// Creates the file. Only its owner can read it, because it contains requests and seeds unencrypted.
     pub(crate) fn make(to: &Path) -> io::Result<Self> {
         let path = Self::path_of(to);
         let made = OpenOptions::new()
@@ -30,8 +30,8 @@ impl Partial {
         made.map(|_| Self { path })
     }
 
-    /// Takes the name, and removes what a process has left by it that was killed: only whoever has the lock
-    /// of the file may.
+    /// Creates the file, and deletes one that a killed process has left under the temporary name. The caller
+    /// has to hold the lock of the file.
     pub(crate) fn make_anew(to: &Path) -> io::Result<Self> {
         drop(Self {
             path: Self::path_of(to),
@@ -39,25 +39,25 @@ impl Partial {
         Self::make(to)
     }
 
-    /// The path of a file that is to be at another one.
+    /// Returns the temporary path of a file.
     pub(crate) fn path_of(to: &Path) -> PathBuf {
         with_suffix(to, PARTIAL)
     }
 
-    /// Gives the file its name, unless somebody has taken that meanwhile.
+    /// Gives the file its final name. Fails if a file has that name already.
     pub(crate) fn publish(self, to: &Path) -> io::Result<()> {
         match std::fs::hard_link(&self.path, to) {
-            // The first of the two names goes with this value.
+            // The temporary name is removed when this value is dropped.
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-            // A file system that knows only one name for a file.
+            // The file system may not support hard links.
             Err(_) => std::fs::rename(&self.path, to)?,
         }
         drop(self);
         sync_folder(to)
     }
 
-    /// Gives the file its name, in place of what had it: at no moment there is none.
+    /// Gives the file its final name and replaces the file that has it, in one step.
     pub(crate) fn replace(self, to: &Path) -> io::Result<()> {
         std::fs::rename(&self.path, to)?;
         sync_folder(to)
@@ -66,7 +66,7 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // After a rename there is nothing by this name.
+        // After a rename no file has this name, so an error is ignored.
         drop(std::fs::remove_file(&self.path));
         for companion in COMPANIONS {
             drop(std::fs::remove_file(with_suffix(&self.path, companion)));

@@ -62,7 +62,7 @@ pub fn restore_file(
     }
     let backup_lock = FileLock::acquire(&backup)?;
     let tail = backup_lock.check_log()?;
-    // A log of another file is no reason to leave the file as it is: it goes with what is replaced.
+    // A log of another file does not prevent the restore. It is moved away with the replaced file.
     let lock = FileLock::acquire(&to)?;
     let is_there = to.exists();
     let before = if is_there && lock.check_log().is_ok() {

@@ -4,7 +4,7 @@
 use bursar_ledger::{EconomyId, Timestamp, WebhookId, WebhookReplay};
 use serde::{Deserialize, Serialize};
 
-/// The maximum number of dead letters of one webhook. When it is reached the webhook is switched off, so that no
+/// The maximum number of dead letters of one webhook. At this number the webhook is switched off, so that no
 /// event is lost.
 pub const DEAD_LETTERS_MAX: usize = 100;
 
@@ -22,7 +22,7 @@ pub struct DeliveryError {
     pub what: String,
 }
 
-/// An event whose last attempt failed.
+/// An event that was given up after a number of failed attempts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The event.
@@ -40,8 +40,8 @@ pub struct DeadLetter {
 /// The progress of a webhook.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Delivery {
-    /// The record that created the webhook or last set its position. It distinguishes this note from one of an
-    /// earlier webhook with the same name.
+    /// The record that created the webhook or last set its position. It distinguishes this progress from that
+    /// of an earlier webhook with the same name.
     pub since: u64,
     /// The newest event up to which every event was delivered, became a dead letter, or is of a kind that the
     /// webhook does not send.

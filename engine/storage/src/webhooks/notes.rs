@@ -1,8 +1,9 @@
-//! Notes of how far webhooks have come: kept in memory, and written now and then beside the journal.
+//! The notes of the progress of webhooks. They are in memory, and are written periodically next to the
+//! journal.
 //!
-//! A note goes into the txn of the next commit, or into one of its own when the writer is idle, so that
-//! no commit waits for a sync more. What is noted and not yet written when the process dies is lost: then
-//! the events since are delivered again. The audit says nothing of notes.
+//! A note is written in the txn of the next commit, or in one of its own if the writer is idle, so that no
+//! commit waits for another sync. A note that is not written before the process ends is lost; its events are
+//! then delivered again. The audit does not check notes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,13 +16,13 @@ use crate::error::StorageError;
 use crate::rows;
 use crate::webhooks::delivery::{Delivery, WebhookPlace};
 
-/// Notes that one txn writes.
+/// The largest number of notes that one txn writes.
 pub(crate) const NOTES_AT_ONCE: usize = 64;
 
 /// All notes of a file.
 pub(crate) struct Notes {
     state: Mutex<NotesState>,
-    /// Rises with each txn that has written some.
+    /// A counter of the txns that have written notes.
     written: watch::Sender<u64>,
 }
 
@@ -36,7 +37,7 @@ struct NotesState {
 pub(crate) struct Note {
     place: WebhookPlace,
     change: u64,
-    /// None to remove what is there.
+    /// The new progress; none to remove the note.
     delivery: Option<Arc<Delivery>>,
 }
 
@@ -69,12 +70,12 @@ impl Notes {
         self.state().kept.get(place).cloned()
     }
 
-    /// The webhooks that there is a note of.
+    /// Returns the webhooks with a note.
     pub(crate) fn places(&self) -> Vec<WebhookPlace> {
         self.state().kept.keys().cloned().collect()
     }
 
-    /// Notes how far a webhook has come, or that it is not there any more.
+    /// Sets the progress of a webhook, or removes it.
     pub(crate) fn set(&self, place: &WebhookPlace, delivery: Option<Delivery>) {
         let state = &mut *self.state();
         match delivery {
@@ -85,7 +86,7 @@ impl Notes {
         state.unwritten.insert(place.clone(), state.changes);
     }
 
-    /// Some of what the file does not have yet.
+    /// Returns some notes that are not in the file yet.
     pub(crate) fn unwritten(&self) -> Vec<Note> {
         let state = self.state();
         let notes = state.unwritten.iter().take(NOTES_AT_ONCE);
@@ -97,14 +98,14 @@ impl Notes {
         notes.map(note).collect()
     }
 
-    /// The file has these now.
+    /// Marks notes as written.
     pub(crate) fn wrote(&self, notes: &[Note]) {
         if notes.is_empty() {
             return;
         }
         let mut state = self.state();
         for note in notes {
-            // What was noted meanwhile is still to be written.
+            // A change after the write still has to be written.
             if state.unwritten.get(&note.place) == Some(&note.change) {
                 state.unwritten.remove(&note.place);
             }
@@ -122,13 +123,13 @@ impl Notes {
     pub(crate) async fn until_written(&self, place: &WebhookPlace) {
         let mut written = self.written.subscribe();
         while !self.is_written(place) {
-            // The sender is here for as long as this waits.
+            // The sender lives as long as this waits.
             drop(written.changed().await);
         }
     }
 
     fn state(&self) -> MutexGuard<'_, NotesState> {
-        // Each change is whole when its guard goes.
+        // Each change is complete when its guard is dropped.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -173,7 +174,7 @@ impl NoteTable {
     }
 }
 
-/// Reads all notes of a file. One that cannot be read is left out: its webhook begins anew.
+/// Reads all notes of a file. A note that cannot be read is left out; its webhook starts again.
 pub(crate) fn load(
     database: &Database,
 ) -> Result<HashMap<WebhookPlace, Arc<Delivery>>, StorageError> {

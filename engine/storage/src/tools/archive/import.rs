@@ -224,11 +224,11 @@ impl Importer<'_> {
         self.epoch = line.epoch;
         let record = line.into_record(economy.clone());
         let mut record = record.map_err(|what| self.lines.wrong(what))?;
-        // What another reader reads differently proves nothing.
+        // A line that another parser reads differently would prove nothing.
         for text in [&record.request, &record.act, &record.changes] {
             Json::parse(text.as_bytes()).map_err(|error| self.lines.wrong(error))?;
         }
-        // What could not be read again could never be audited.
+        // A record that cannot be read again could never be audited.
         let act: Act = serde_json::from_str(&record.act)
             .map_err(|error| self.lines.wrong(format!("its act: {error}")))?;
         match self.state.adopt(&mut record) {
@@ -270,12 +270,12 @@ impl Importer<'_> {
                 .lines
                 .wrong("it counts other lines than there were: some are missing or were altered"));
         };
-        // What was recorded by a clock that was ahead is as it is, once that is set right on record. Where
-        // the clocks of two machines differ a little, the next start makes up for it.
+        // Records of a clock that was ahead are accepted if a later record sets the clock back. A small
+        // difference between the clocks of two machines is corrected by the next start.
         if is_ahead(books.recorded_at(), self.at) {
             return Err(ArchiveError::Future(economy));
         }
-        // Limits may have been lowered or forced; nothing else may be out of order.
+        // Balances may be beyond lowered or forced limits. Any other violation is an error.
         let wrong = check(&books)
             .into_iter()
             .find(|violation| !violation.is_of_limits());
@@ -297,7 +297,7 @@ impl Importer<'_> {
             }
         }
         self.note_deliveries(&economy, &books)?;
-        // No later opening of this file may come before one that a record names.
+        // Later epochs of this file must be greater than those of the imported records.
         self.journal.pass_epoch(self.epoch, self.at)?;
         let head = books.head();
         Ok(ImportReport {

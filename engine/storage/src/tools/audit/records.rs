@@ -1,4 +1,4 @@
-//! One record under every light: who asked for what, whether it follows, whether it is all there.
+//! The audit of one record: its request, its links, its effects and its answer.
 
 use bursar_ledger::{
     AccountId, Act, Amount, AssetId, CallEnding, CallRequest, Change, Component, Decision, Digest,
@@ -16,7 +16,7 @@ use crate::record::{Outcome, Record, VERSION};
 use crate::rows;
 
 impl Auditor {
-    /// Checks the next record in every way, and applies it.
+    /// Checks the next record by all rules, and applies it.
     pub(super) fn check_record(&mut self, record: &Record) -> Result<(), StorageError> {
         let act: Act = serde_json::from_str(&record.act)
             .map_err(|error| StorageError::damaged(record.id, format!("its act: {error}")))?;
@@ -63,7 +63,7 @@ impl Auditor {
         if let Act::Reverse(request) = &act
             && request.force.is_some()
         {
-            // Whoever is outside of its limits by this has it to thank for it.
+            // A forced reversal explains balances beyond the limits of their accounts.
             let touched = record.entries.iter().map(|entry| &entry.movement.posting);
             for posting in touched {
                 for account in [&posting.source, &posting.destination] {
@@ -79,7 +79,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// The record is found by what it is about; and what it takes back is what there was.
+    /// Checks that the record is found by its subjects, and that a reversal reverses an earlier transfer.
     fn check_subjects(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
         for row in SubjectRow::of(act, record.outcome, &record.entries) {
             self.counts.subjects += 1;
@@ -100,7 +100,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// A configuration that comes back is the one that an earlier record says.
+    /// Checks that a restored configuration is the one of an earlier record.
     fn check_what_came_back(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
         let Act::RollBackPlugin {
             plugin,
@@ -147,8 +147,7 @@ impl Auditor {
         }
     }
 
-    /// What was refused, declined or faulted has moved and changed nothing, but that what a call has
-    /// drawn is used up, and that a due time has had its run.
+    /// Checks that a rejected, declined or faulted act has no effects except used draws and a new due time.
     fn check_effects(&mut self, record: &Record, act: &Act) {
         let traces = matches!(
             act,
@@ -174,7 +173,7 @@ impl Auditor {
         }
     }
 
-    /// Checks the actor, the key and the request of a record: all are present and agree.
+    /// Checks that the actor, the key and the request of the record are complete and consistent.
     fn check_identity(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
         if record.actor.is_empty() || record.kind != act.kind() {
             self.find(
@@ -211,7 +210,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// The bytes of a component are kept, and are those that its digest names.
+    /// Checks that the bytes of a component are stored and have its digest.
     fn check_component(
         &mut self,
         record: &Record,
@@ -233,7 +232,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// Decided again, it comes to the same.
+    /// Checks that the act has the same verdict if it is decided again.
     fn check_verdict(&mut self, record: &Record, verdict: &Verdict) -> Result<(), StorageError> {
         let kept = record.decision()?;
         let nothing = Decision::default();
@@ -275,7 +274,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// Rendered again, it is the same answer, byte for byte.
+    /// Checks that the answer is the same, byte for byte, if it is rendered again.
     fn check_answer(&mut self, record: &Record, act: &Act, verdict: &Verdict) {
         let books = self.state.books(&record.economy).map(|books| &**books);
         // The books are sealed by now; the answer was rendered a moment before, and may not say so.
@@ -297,8 +296,9 @@ impl Auditor {
     }
 }
 
-/// Whether what was decided upon is what the client asked for, as far as money goes. What comes
-/// without a key is no client's: every request that moves something has one.
+/// Returns true if an act that moves money is the one that its request describes. Other acts than transfers
+/// are checked only with a key: an act without one is the server's own, because a client's request that moves
+/// money has a key.
 fn is_what_was_asked(record: &Record, act: &Act) -> bool {
     let request: Value = serde_json::from_str(&record.request).unwrap_or_default();
     let asked = |member: &str| request.get("body").and_then(|body| body.get(member));
@@ -360,7 +360,7 @@ fn is_what_was_asked(record: &Record, act: &Act) -> bool {
                 spend_limit,
                 ..
             } = &call.request;
-            // Absent arguments are none, and an absent limit is the same as `null`.
+            // Absent arguments are empty, and an absent limit equals `null`.
             read::<AccountId>(asked("caller")).as_ref() == Some(caller)
                 && *asked("arguments").unwrap_or(&json!({})) == *arguments
                 && read::<Vec<String>>(asked("roles")).unwrap_or_default() == *roles
@@ -370,7 +370,7 @@ fn is_what_was_asked(record: &Record, act: &Act) -> bool {
     }
 }
 
-/// Returns true if the path of a request leads to this.
+/// Returns true if the path of a request leads to this resource.
 fn names(request: &Value, id: &impl std::fmt::Display) -> bool {
     let path = request.get("path").and_then(Value::as_str);
     let mut segments = path.unwrap_or_default().split('/');
@@ -378,7 +378,7 @@ fn names(request: &Value, id: &impl std::fmt::Display) -> bool {
     segments.any(|segment| segment == id)
 }
 
-/// Returns true if a rollback matches the part, and the revision if any, that the request names.
+/// Returns true if a rollback concerns the requested part, and the requested revision if there is one.
 fn is_what_goes_back(
     asked: Option<&Value>,
     revision: Option<&Value>,
@@ -394,7 +394,7 @@ fn is_what_goes_back(
     }
 }
 
-/// A part of a request as the server has read it: what can be written in two ways is one value.
+/// A part of a request as the server parses it, so that two spellings of a value are equal.
 fn read<T: DeserializeOwned>(part: Option<&Value>) -> Option<T> {
     part.and_then(|part| T::deserialize(part).ok())
 }

@@ -1,7 +1,7 @@
-//! Reads of whole tables in slices of their key, so that no slice holds a snapshot of the file for long.
+//! The reading of whole tables in slices of their keys, so that no snapshot of the file is held for long.
 //!
 //! Rows that belong to records up to the audit's last never change, and those that a running writer
-//! adds meanwhile belong to later ones. So the slices need not be of one moment.
+//! adds meanwhile belong to later ones. So the slices need not share a snapshot.
 
 use libsql::{Row, Value};
 
@@ -10,7 +10,7 @@ use crate::database::Database;
 use crate::error::StorageError;
 use crate::rows;
 
-/// Rows that are read under one snapshot of the file.
+/// The number of rows that are read under one snapshot of the file.
 const ROWS_AT_ONCE: i64 = 10_000;
 
 /// A column of a table's key.
@@ -21,12 +21,12 @@ pub(super) enum KeyColumn {
     Number(&'static str),
 }
 
-/// A table, and how its rows are read.
+/// A table, with the columns to read.
 pub(super) struct Scan {
     pub(super) table: &'static str,
     /// The columns of its key, in order.
     pub(super) key: &'static [KeyColumn],
-    /// The columns that are read of each row, as SQL, which finds [`Scan::values`] from `?1` on.
+    /// The columns to read from each row, as SQL. Its parameters from `?1` on are [`Scan::values`].
     pub(super) columns: &'static str,
     pub(super) values: Vec<Value>,
 }
@@ -40,17 +40,17 @@ impl KeyColumn {
 
     fn select(self) -> String {
         match self {
-            // Whoever altered a file may have left a text that is none: see `rows::string`.
+            // An altered file may contain invalid text: see `rows::string`.
             Self::Text(name) => format!("CAST({name} AS BLOB)"),
             Self::Blob(name) | Self::Number(name) => name.into(),
         }
     }
 
-    /// Its value in a statement, as the parameter of this number.
+    /// Returns the SQL of the column's value, which is the parameter with this number.
     fn parameter(self, number: usize) -> String {
         match self {
-            // Bytes as a text. A CAST would do, but SQLite's planner then takes the first column of the
-            // key alone, and each slice would begin anew at an economy's first row.
+            // This converts bytes to a text. With a CAST, SQLite's planner uses only the first column of the
+            // key, and each slice reads all rows of its economy.
             Self::Text(_) => format!("?{number} || ''"),
             Self::Blob(_) | Self::Number(_) => format!("?{number}"),
         }
@@ -64,7 +64,7 @@ impl KeyColumn {
     }
 }
 
-/// A value of a key. The order is SQLite's, within one kind.
+/// A value of a key. Values of one kind are ordered as in SQLite.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum KeyValue {
     Bytes(Vec<u8>),
@@ -81,7 +81,7 @@ impl From<KeyValue> for Value {
 }
 
 impl Scan {
-    /// Gives each row to `each`, with the number of the first column that was asked for.
+    /// Calls `each` for each row, with the index of the first column of [`Scan::columns`].
     pub(super) fn run(
         &self,
         database: &Database,

@@ -1,4 +1,4 @@
-//! The check of the other tables of the file: they hold nothing that does not follow from the records.
+//! The audit of all rows that the records of a file do not explain: keys, subjects, movements, components.
 
 use bursar_ledger::Digest;
 
@@ -11,7 +11,7 @@ use crate::error::StorageError;
 use crate::{rows, schema};
 
 impl Auditor {
-    /// Keys, components and rows that no record has brought, and what guards the journal.
+    /// Checks that the tables contain no rows without a record, and that the schema is the expected one.
     pub(super) fn check_tables(
         &mut self,
         database: &Database,
@@ -35,9 +35,10 @@ impl Auditor {
         Ok(())
     }
 
-    /// There are as many keys as answers, and each answer's key was found: so they are the same.
+    /// Checks that there are as many keys as answers. The key of each answer was found before, so equal
+    /// numbers mean that there are no others.
     fn check_keys(&mut self, database: &Database, watch: &Watch<'_>) -> Result<(), StorageError> {
-        // Keys of records that came after are those of the writer beside us.
+        // The writer may have added keys of later records meanwhile.
         let upto = self.state.record;
         let (keys, mut planted) = scan_keys(database, watch, upto, upto)?;
         let kept = format!("{keys} keys are kept for {} answers", self.counts.keyed);
@@ -57,7 +58,8 @@ impl Auditor {
         Ok(())
     }
 
-    /// There are as many rows as records have subjects, and each of those was found.
+    /// Checks that there are as many rows of subjects as the records have subjects. Each of these was found
+    /// before.
     fn check_subject_rows(
         &mut self,
         database: &Database,
@@ -72,7 +74,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// The movements in the order of accounts are those of the records, and no more.
+    /// Checks that the table of movements by account has no more rows than the records have movements.
     fn check_order(&mut self, database: &Database, watch: &Watch<'_>) -> Result<(), StorageError> {
         let rows = ordered_rows(self.order.upto()).count(database, watch)?;
         let surplus = self.order.surplus(rows);
@@ -83,7 +85,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// Bytes that nobody has registered.
+    /// Checks that a record has registered each stored component.
     fn check_foreign_components(&mut self, database: &Database) -> Result<(), StorageError> {
         let mut read = database.prepare("SELECT digest FROM components")?;
         let mut foreign = Vec::new();
@@ -111,7 +113,7 @@ impl Auditor {
         books.any(|books| books.components().contains_key(digest))
     }
 
-    /// Rows outside of the numbers that were followed.
+    /// Checks that there are no records with a number below 1, and no movements without a record.
     fn check_strays(&mut self, database: &Database) -> Result<(), StorageError> {
         let mut records = database.prepare("SELECT id FROM records WHERE id < 1 LIMIT 1")?;
         if let Some(id) = records.first(Vec::new(), |row| Ok(row.get::<i64>(0)?))? {
@@ -133,7 +135,7 @@ impl Auditor {
     }
 }
 
-/// The subjects, and whether they are of records up to `upto`.
+/// Returns the scan of subjects. Its column is true for subjects of records up to `upto`.
 fn subject_rows(upto: u64) -> Scan {
     Scan {
         table: "subjects",
@@ -143,7 +145,7 @@ fn subject_rows(upto: u64) -> Scan {
     }
 }
 
-/// The movements in the order of accounts, and whether they are among those up to `upto`.
+/// Returns the scan of movements by account. Its column is true for movements up to `upto`.
 fn ordered_rows(upto: u64) -> Scan {
     Scan {
         table: "account_movements",
@@ -158,8 +160,8 @@ fn ordered_rows(upto: u64) -> Scan {
     }
 }
 
-/// The keys with their records, whether these are up to `upto`, and whether they have another key; that
-/// is only looked for after `trusted`.
+/// Returns the scan of keys. Its columns are the key's record, true if that is at most `upto`, and true if
+/// that is after `trusted` and has another key or does not exist.
 fn key_rows(upto: u64, trusted: u64) -> Scan {
     Scan {
         table: "keys",
@@ -171,8 +173,8 @@ fn key_rows(upto: u64, trusted: u64) -> Scan {
     }
 }
 
-/// Counts the keys of records up to `upto`, and looks for the first key that is not its record's, among
-/// those of records after `trusted`.
+/// Returns the number of keys of records up to `upto`, and the first record after `trusted` to which a key
+/// leads that is not its own.
 fn scan_keys(
     database: &Database,
     watch: &Watch<'_>,
@@ -197,7 +199,7 @@ fn scan_keys(
 mod tests {
     use super::*;
 
-    /// Else each slice would read all rows before it again.
+    /// Otherwise each slice would read all rows before it again.
     #[test]
     fn each_slice_of_a_table_is_found_by_its_whole_key() {
         let database = Database::in_memory().expect("a database");
@@ -212,15 +214,15 @@ mod tests {
         ] {
             let explained = format!("EXPLAIN QUERY PLAN {}", scan.statement(true));
             let mut plan = database.prepare(&explained).expect("a statement");
-            let mut said = String::new();
+            let mut steps = String::new();
             let values = vec![integer(1); scan.values.len() + scan.key.len()];
             let read = plan.each(values, |row| {
-                said.push_str(&row.get::<String>(3)?);
+                steps.push_str(&row.get::<String>(3)?);
                 Ok(true)
             });
             read.expect("a plan");
-            assert!(said.contains(key), "{said}");
-            assert!(!said.contains("TEMP B-TREE"), "{said}");
+            assert!(steps.contains(key), "{steps}");
+            assert!(!steps.contains("TEMP B-TREE"), "{steps}");
         }
     }
 }

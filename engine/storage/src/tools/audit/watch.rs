@@ -1,5 +1,5 @@
-//! The reasons for which an audit makes way while it reads: its caller waits for it no more, or the
-//! write-ahead log needs room.
+//! The reasons for which an audit interrupts its reads: its caller has cancelled it, or the write-ahead log
+//! has to restart.
 
 use std::sync::mpsc;
 use std::thread;
@@ -10,21 +10,21 @@ use crate::database::Database;
 use crate::error::StorageError;
 use crate::log::{Ended, Log};
 
-/// Bytes to which the write-ahead log may grow while the pages of a file are checked, which is one
-/// statement and cannot be read in slices.
+/// The bytes to which the write-ahead log may grow while the pages of a file are checked. This check is one
+/// statement, so it cannot be done in slices.
 pub const AUDIT_WAL_BYTES_MAX: u64 = 256 << 20;
 
-/// The means to end an audit, and to ask it to pause.
+/// The conditions under which an audit ends or pauses.
 pub(crate) struct Watch<'a> {
     pub(crate) cancel: &'a Cancel,
-    /// None where nobody writes to the file meanwhile.
+    /// The gate of the file's writer; none if no process writes to the file.
     pub(crate) gate: Option<&'a LogGate>,
-    /// Bytes to which the log may grow: [`AUDIT_WAL_BYTES_MAX`].
+    /// The bytes to which the log may grow: [`AUDIT_WAL_BYTES_MAX`].
     pub(crate) wal_bytes_max: u64,
 }
 
 impl<'a> Watch<'a> {
-    /// An audit of a file that nobody writes to.
+    /// Creates the watch of an audit whose file no process writes to.
     pub(crate) fn alone(cancel: &'a Cancel) -> Self {
         Self {
             cancel,
@@ -39,13 +39,13 @@ impl<'a> Watch<'a> {
         self.cancel.check().map(|()| slice)
     }
 
-    /// Returns whether the slice is to end before its time.
+    /// Returns true if the current slice has to end now.
     pub(crate) fn must_pause(&self) -> bool {
         self.cancel.is_cancelled() || self.gate.is_some_and(LogGate::is_wanted)
     }
 
-    /// Runs one long statement. It is broken off if the audit is cancelled, or if the log grows too
-    /// large meanwhile: then it gives none.
+    /// Runs one long statement. Fails if the audit is cancelled meanwhile. Interrupts the statement and
+    /// returns none if the log grows too large.
     pub(crate) fn long_statement<T>(
         &self,
         database: &Database,
