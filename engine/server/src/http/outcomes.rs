@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::Scope;
-use bursar_storage::{Answer, IdempotencyKey};
+use bursar_storage::IdempotencyKey;
 
 use super::api::codes::Code;
 use super::api::route::Route;
@@ -30,8 +30,7 @@ pub(super) fn route() -> Route {
         .needs(Scope::Read)
         .answers::<KeptCreated>(
             StatusCode::CREATED,
-            "The answer to a request that created a \
-                                                      transfer or a hold.",
+            "The answer to a request that created a transfer or a hold.",
         )
         .answers::<KeptDone>(
             StatusCode::OK,
@@ -66,10 +65,5 @@ pub(super) async fn read(
         .read(move |storage| storage.stored(&economy, &key))
         .await?
         .ok_or_else(|| Problem::new(Code::OutcomeNotFound, NOT_STORED))?;
-    let answer = Answer {
-        status: stored.status,
-        body: stored.body,
-        replayed: true,
-    };
-    Ok(extract::respond(answer))
+    Ok(extract::respond(stored.replay()))
 }

@@ -81,7 +81,8 @@ impl StoredAnswer {
         }
     }
 
-    pub(crate) fn replay(self) -> Answer {
+    /// Returns the stored answer, marked as a replay.
+    pub fn replay(self) -> Answer {
         Answer {
             status: self.status,
             body: self.body,
