@@ -1,8 +1,6 @@
 //! Memory for request bodies: it is reserved before a body is read, with a share for each economy, and
 //! requests beyond it are refused.
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::{GUILD, GuildClient, TestServer, posting};
+use crate::workspace;
 
 const BATCH: &str = "/v1/economies/guild/transfers/batch";
 
@@ -199,34 +198,24 @@ async fn a_body_with_a_too_large_content_length_is_refused_before_it_is_read() {
 /// Bodies are parsed in one place for all routes; otherwise another parser could accept other bodies.
 #[test]
 fn bodies_are_read_and_parsed_in_one_place() {
-    let http = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/server/src/http");
     let mut found = Vec::new();
-    let mut folders = vec![http];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            let shipped = text.split("mod tests {").next().unwrap_or_default();
-            let lines = shipped.lines().filter(|line| {
-                let parses = [
-                    "serde_json::from_",
-                    "Json::parse(",
-                    "json::parse(",
-                    ".frame()",
-                    "to_bytes(",
-                ];
-                // The server's own responses and cursors are no request bodies.
-                let ours = ["answer.body", "made.body", "hex::decode"];
-                parses.iter().any(|word| line.contains(word))
-                    && !ours.iter().any(|word| line.contains(word))
-            });
-            found.extend(lines.map(|line| format!("{name}: {}", line.trim())));
-        }
+    for source in workspace::read("engine/server/src/http", |_| true) {
+        let (_, name) = source.path.rsplit_once('/').unwrap();
+        let shipped = source.text.split("mod tests {").next().unwrap_or_default();
+        let lines = shipped.lines().filter(|line| {
+            let parses = [
+                "serde_json::from_",
+                "Json::parse(",
+                "json::parse(",
+                ".frame()",
+                "to_bytes(",
+            ];
+            // The server's own responses and cursors are no request bodies.
+            let ours = ["answer.body", "made.body", "hex::decode"];
+            parses.iter().any(|word| line.contains(word))
+                && !ours.iter().any(|word| line.contains(word))
+        });
+        found.extend(lines.map(|line| format!("{name}: {}", line.trim())));
     }
     found.sort();
     let expected = [

@@ -4,8 +4,7 @@
 mod constants;
 mod page;
 
-use std::path::{Path, PathBuf};
-
+use crate::workspace::root;
 use constants::Constant;
 
 /// The crates and their sources.
@@ -112,11 +111,6 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "rounds between two progress messages",
     ),
 ];
-
-fn root() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().unwrap().to_owned()
-}
 
 fn constants() -> Vec<Constant> {
     let crates = CRATES.iter();

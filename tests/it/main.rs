@@ -5,6 +5,7 @@
 mod server_process;
 mod support;
 mod wait;
+mod workspace;
 
 // Tests of documented limits and of what pages say about the sources.
 mod at_limits;

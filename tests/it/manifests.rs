@@ -1,7 +1,6 @@
 //! Untrusted manifests: their cost is bounded before they are used, and their texts are safe to display.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bursar_host::Compiler;
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::server_process::{ServerProcess, binary};
 use crate::support::{GuildClient, TestServer, assert_audit_passes, install_malicious, upload};
+use crate::workspace::RUST;
 
 /// Returns a component with this manifest and one action that traps.
 pub(crate) fn component(manifest: &Value) -> Vec<u8> {
@@ -273,32 +273,18 @@ async fn a_manifest_is_parsed_in_the_child_process_first() {
 /// Schemas are checked on worker threads or in a slot for checks, never on a thread that serves requests.
 #[test]
 fn schemas_are_checked_in_two_files_of_the_server_only() {
-    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                sources(&path, found);
-            } else if path.extension().is_some_and(|it| it == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/server/src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
     let mut checking = Vec::new();
-    for file in files {
-        let source = std::fs::read_to_string(&file).unwrap();
-        let source = source.split_whitespace().collect::<String>();
+    let root = "engine/server/src/";
+    for source in RUST.iter().filter(|source| source.path.starts_with(root)) {
+        let text = source.text.split_whitespace().collect::<String>();
         let checks = [
             "manifest().check_",
             "manifest.check_",
             "configuration::check(",
         ];
-        if checks.iter().any(|check| source.contains(check)) {
-            checking.push(file.strip_prefix(&root).unwrap().display().to_string());
+        if checks.iter().any(|check| text.contains(check)) {
+            checking.push(&source.path[root.len()..]);
         }
     }
-    checking.sort();
     assert_eq!(checking, ["service/calls.rs", "service/checks.rs"]);
 }

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use expect_test::expect_file;
 use serde_json::Value;
+
+use crate::workspace::{cargo, root};
 
 /// Target systems of the server; crates linked only on others are not shipped.
 const SERVERS: [&str; 4] = [
@@ -47,22 +48,6 @@ and at <https://www.mozilla.org/MPL/2.0/>.
 | crate | version | source | sum |
 |---|---|---|---|
 ";
-
-fn root() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().unwrap().to_owned()
-}
-
-fn cargo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(root())
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// Returns the bundled plugins, as the build script names them.
 fn bundled() -> Vec<String> {

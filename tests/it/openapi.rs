@@ -1,7 +1,6 @@
 //! The API's description matches the API, and its page needs no other resources.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -9,11 +8,7 @@ use serde_json::{Value, json};
 use crate::openapi_check::validator;
 use crate::server_process::binary;
 use crate::support::TestServer;
-
-fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap().to_owned()
-}
+use crate::workspace;
 
 fn document() -> Value {
     bursar_server::http::openapi()
@@ -43,7 +38,7 @@ pub(crate) fn with_example_parameters(path: &str, operation: &Value) -> String {
 
 #[test]
 fn the_golden_file_matches_the_generated_description() {
-    let golden = root().join("engine/server/openapi.json");
+    let golden = workspace::root().join("engine/server/openapi.json");
     let stored = std::fs::read_to_string(&golden).unwrap_or_default();
     let generated = serde_json::to_string_pretty(&document()).unwrap() + "\n";
     assert!(
@@ -65,19 +60,8 @@ fn the_command_prints_the_same_document() {
 /// routes.
 #[test]
 fn no_route_exists_without_its_description() {
-    let http = root().join("engine/server/src");
-    let mut files = vec![http];
     let mut makers = Vec::new();
-    while let Some(path) = files.pop() {
-        if path.is_dir() {
-            files.extend(
-                std::fs::read_dir(path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path()),
-            );
-            continue;
-        }
-        let source = std::fs::read_to_string(&path).unwrap_or_default();
+    for source in workspace::read("engine/server/src", |_| true) {
         for maker in [
             ".route(",
             ".route_service(",
@@ -85,8 +69,9 @@ fn no_route_exists_without_its_description() {
             ".nest_service(",
             ".merge(",
         ] {
-            if source.contains(maker) {
-                makers.push((path.file_name().unwrap().to_owned(), maker));
+            if source.text.contains(maker) {
+                let (_, name) = source.path.rsplit_once('/').unwrap();
+                makers.push((name.to_owned(), maker));
             }
         }
     }

@@ -1,24 +1,15 @@
 //! Dependencies between crates: the crates that may use each other, and those that may use a heavy library.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use serde_json::Value;
 
 use super::source;
+use crate::workspace::cargo;
 
 pub(super) fn metadata() -> Value {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .current_dir(source::root())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    let metadata = cargo(&["metadata", "--format-version", "1", "--locked"]);
+    serde_json::from_str(&metadata).unwrap()
 }
 
 fn text(value: &Value) -> String {
@@ -28,25 +19,18 @@ fn text(value: &Value) -> String {
 /// Returns all packages that a package links when it is built alone: dependencies of dependencies too, but
 /// none that only build or test it.
 fn linked(package: &str) -> BTreeSet<String> {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--locked",
-            "--edges",
-            "normal,no-proc-macro",
-            "--prefix",
-            "none",
-        ])
-        .args(["--format", "{p}", "--package", package])
-        .current_dir(source::root())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let tree = String::from_utf8(output.stdout).unwrap();
+    let tree = cargo(&[
+        "tree",
+        "--locked",
+        "--edges",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+        "--package",
+        package,
+    ]);
     tree.lines()
         .filter_map(|line| line.split(' ').next())
         .map(Into::into)

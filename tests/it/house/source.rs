@@ -1,62 +1,10 @@
-//! The text files of the workspace, and the crate to which each belongs.
+//! The crates to which files belong, and their tokens.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// A text file.
-pub(super) struct Source {
-    /// The path from the root of the workspace, with slashes.
-    pub(super) path: String,
-    pub(super) text: String,
-}
-
-/// Rust sources, in the order of their paths.
-pub(super) static RUST: LazyLock<Vec<Source>> = LazyLock::new(|| {
-    let is_rust = |path: &str| Path::new(path).extension().is_some_and(|end| end == "rs");
-    ["engine", "plugins", "tests", "examples"]
-        .iter()
-        .flat_map(|folder| read(folder, is_rust))
-        .collect()
-});
-
-pub(super) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
-
-/// Reads the files of a folder whose path fits. Skips build output and hidden files.
-pub(super) fn read(folder: &str, fits: impl Fn(&str) -> bool) -> Vec<Source> {
-    let mut paths = Vec::new();
-    walk(&root().join(folder), &mut paths);
-    let mut sources = Vec::new();
-    for path in paths {
-        let name = path.strip_prefix(root()).unwrap().display().to_string();
-        if fits(&name) {
-            let text = std::fs::read_to_string(&path).unwrap();
-            sources.push(Source { path: name, text });
-        }
-    }
-    sources.sort_by(|one, other| one.path.cmp(&other.path));
-    sources
-}
-
-fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let is_skipped = name.starts_with('.') || name == "target" || name == "node_modules";
-        if path.is_dir() && !is_skipped {
-            walk(&path, paths);
-        } else if path.is_file() {
-            paths.push(path);
-        }
-    }
-}
+pub(super) use crate::workspace::{RUST, Source, read, root};
 
 /// Returns the crate of a file by its folder, such as `engine/ledger` or `tests`. A page outside all crates counts by
 /// its own path or folder.

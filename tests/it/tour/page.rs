@@ -1,6 +1,8 @@
 //! The pages for readers and their blocks of code.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::workspace;
 
 /// The state of the server while a block runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,29 +39,15 @@ pub(super) enum Shown {
 
 /// Returns the README and every page in `docs/`.
 pub(super) fn all() -> (Page, Vec<Page>) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut files = Vec::new();
-    pages_in(&root.join("docs"), &mut files);
-    files.sort();
-    let read = |file: &Path| {
-        let path = file.strip_prefix(root).unwrap().display().to_string();
-        let text = std::fs::read_to_string(file).unwrap();
-        let blocks = blocks(&path, &text);
+    let is_page = |path: &str| Path::new(path).extension().is_some_and(|end| end == "md");
+    let page = |path: String, text: &str| {
+        let blocks = blocks(&path, text);
         Page { path, blocks }
     };
-    let pages = files.iter().map(|file| read(file)).collect();
-    (read(&root.join("README.md")), pages)
-}
-
-fn pages_in(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            pages_in(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            found.push(path);
-        }
-    }
+    let pages = workspace::read("docs", is_page);
+    let pages = pages.into_iter().map(|file| page(file.path, &file.text));
+    let readme = std::fs::read_to_string(workspace::root().join("README.md")).unwrap();
+    (page("README.md".to_owned(), &readme), pages.collect())
 }
 
 /// Reads the shell blocks of a page. Code in any other form than a fenced block of a known language fails,

@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use serde_json::json;
 use super::page::{Block, ServerState};
 use crate::server_process::{ServerProcess, binary};
 use crate::support::{GUILD, assert_audit_passes};
+use crate::workspace;
 
 /// The longest time for a block: one compiles a plugin.
 const BLOCK_PATIENCE: Duration = Duration::from_mins(10);
@@ -65,8 +66,11 @@ impl Site {
     }
 
     fn in_folder(folder: tempfile::TempDir, key: String) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        symlink(root.join("examples"), folder.path().join("examples")).unwrap();
+        symlink(
+            workspace::root().join("examples"),
+            folder.path().join("examples"),
+        )
+        .unwrap();
         symlink(binary(), folder.path().join("bursar")).unwrap();
         // A process whose file reaches its size limit gets a signal first, unlike one whose disk is full.
         let program = folder.path().join("serve.sh");
