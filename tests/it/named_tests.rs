@@ -1,36 +1,11 @@
 //! Lookup of tests that pages and lists name: each must exist, run, and have a body.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
 use syn::{Attribute, Item, ItemFn};
 
-/// Every source file of the workspace: its path from the root and its text.
-static SOURCES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut paths = Vec::new();
-    for folder in ["engine", "plugins", "tests"] {
-        sources(&root.join(folder), &mut paths);
-    }
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let path = path.strip_prefix(root).unwrap();
-        (path.to_string_lossy().into_owned(), text)
-    };
-    paths.into_iter().map(read).collect()
-});
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("target") {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
+use crate::workspace::{RUST, Source};
 
 /// The tests of this binary, as `--list` prints them.
 static LISTED: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -54,7 +29,7 @@ static LISTED: LazyLock<Vec<String>> = LazyLock::new(|| {
 pub(crate) fn find(file: &str, test: &str) -> Result<(), String> {
     let mut files = 0;
     let mut wrong = None;
-    for (path, text) in SOURCES.iter() {
+    for Source { path, text } in RUST.iter() {
         if path == file || path.ends_with(&format!("/{file}")) {
             files += 1;
             match find_in_source(text, test).and_then(|()| is_listed(path, test)) {
@@ -89,53 +64,75 @@ fn is_listed(path: &str, test: &str) -> Result<(), Option<&'static str>> {
 /// Finds a test in a source text. Returns `Err(None)` if no function has the name, else the reason why it is
 /// no test.
 fn find_in_source(source: &str, test: &str) -> Result<(), Option<&'static str>> {
-    let file = syn::parse_file(source).map_err(|_| Some("is in a file that does not parse"))?;
-    find_in_items(&file.items, test, true)
-}
-
-fn find_in_items(items: &[Item], test: &str, runs: bool) -> Result<(), Option<&'static str>> {
+    let functions = functions_of(source).map_err(Some)?;
     let mut wrong = None;
-    for item in items {
-        let found = match item {
-            Item::Fn(function) if function.sig.ident == test => check_function(function, runs),
-            Item::Mod(module) => {
-                let runs = runs && !is_conditional(&module.attrs);
-                let items = module.content.as_ref().map(|(_, items)| items);
-                items.map_or(Err(None), |items| find_in_items(items, test, runs))
-            }
-            Item::Macro(called) if called.mac.path.is_ident("proptest") => {
-                // Functions in the macro are tokens, not items.
-                let words = called.mac.tokens.to_string().replace(' ', "");
-                if words.contains(&format!("#[test]fn{test}(")) {
-                    Ok(())
-                } else {
-                    Err(None)
-                }
-            }
-            _ => Err(None),
-        };
-        match found {
+    for (_, result) in functions.into_iter().filter(|(name, _)| name == test) {
+        match result {
             Ok(()) => return Ok(()),
-            Err(reason) => wrong = wrong.or(reason),
+            Err(reason) => wrong = wrong.or(Some(reason)),
         }
     }
     Err(wrong)
 }
 
-fn check_function(function: &ItemFn, runs: bool) -> Result<(), Option<&'static str>> {
+/// Returns true if a part of a name selects a test of a file, as a filter on the command line does: the test's
+/// own name contains it, or the path of the file.
+pub(crate) fn selects(part: &str, source: &Source) -> bool {
+    let is_selected = |(name, result): &(String, Result<(), _>)| {
+        result.is_ok() && (name.contains(part) || source.path.contains(part))
+    };
+    functions_of(&source.text).is_ok_and(|functions| functions.iter().any(is_selected))
+}
+
+/// The functions of a source text, each with the reason why it is no test.
+type Functions = Vec<(String, Result<(), &'static str>)>;
+
+fn functions_of(source: &str) -> Result<Functions, &'static str> {
+    let file = syn::parse_file(source).map_err(|_| "is in a file that does not parse")?;
+    let mut functions = Functions::new();
+    add_functions(&file.items, true, &mut functions);
+    Ok(functions)
+}
+
+fn add_functions(items: &[Item], runs: bool, functions: &mut Functions) {
+    for item in items {
+        match item {
+            Item::Fn(function) => {
+                let name = function.sig.ident.to_string();
+                functions.push((name, check_function(function, runs)));
+            }
+            Item::Mod(module) => {
+                let runs = runs && !is_conditional(&module.attrs);
+                if let Some((_, items)) = &module.content {
+                    add_functions(items, runs, functions);
+                }
+            }
+            Item::Macro(called) if called.mac.path.is_ident("proptest") => {
+                // Functions in the macro are tokens, not items.
+                let words = called.mac.tokens.to_string().replace(' ', "");
+                let tests = words.split("#[test]fn").skip(1);
+                let names = tests.filter_map(|rest| rest.split('(').next());
+                functions.extend(names.map(|name| (name.to_owned(), Ok(()))));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_function(function: &ItemFn, runs: bool) -> Result<(), &'static str> {
     let is = |attribute: &Attribute, name: &str| {
         let last = attribute.path().segments.last();
         last.is_some_and(|last| last.ident == name)
     };
     let has = |name: &str| function.attrs.iter().any(|one| is(one, name));
     if !has("test") {
-        return Err(Some("is no test"));
+        return Err("is no test");
     }
     if !runs || has("ignore") || is_conditional(&function.attrs) {
-        return Err(Some("does not always run"));
+        return Err("does not always run");
     }
     if function.block.stmts.is_empty() {
-        return Err(Some("does nothing"));
+        return Err("does nothing");
     }
     Ok(())
 }

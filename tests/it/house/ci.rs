@@ -1,7 +1,8 @@
 //! Rules for the script that CI runs: its long run selects tests by parts of their names, and a test that was renamed
 //! would be left out without an error.
 
-use super::source;
+use super::source::{self, Source};
+use crate::named_tests;
 
 /// The last command of `.ci/run`, as words.
 fn long_run() -> Vec<String> {
@@ -9,21 +10,6 @@ fn long_run() -> Vec<String> {
     let command = script.replace("\\\n", " ");
     let command = command.trim_end().lines().last().unwrap();
     command.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Returns true if a part of a name selects a test: a test's own name contains it, or the name of a file of tests.
-fn selects_a_test(part: &str, path: &str, text: &str) -> bool {
-    let tests =
-        text.contains("#[test]") || text.contains("#[tokio::test") || text.contains("proptest!");
-    let file = path.rsplit('/').next().unwrap_or_default();
-    let is_named = |line: &str| {
-        let line = line.trim_start().trim_start_matches("async ");
-        let name = line
-            .strip_prefix("fn ")
-            .and_then(|rest| rest.split('(').next());
-        name.is_some_and(|name| name.contains(part))
-    };
-    tests && (file.contains(part) || text.lines().any(is_named))
 }
 
 #[test]
@@ -35,7 +21,7 @@ fn every_filter_of_the_long_run_selects_a_test() {
     for filter in filters {
         let mut sources = source::RUST.iter();
         assert!(
-            sources.any(|source| selects_a_test(filter, &source.path, &source.text)),
+            sources.any(|source| named_tests::selects(filter, source)),
             "`{filter}` in .ci/run selects no test"
         );
     }
@@ -63,9 +49,17 @@ fn every_variable_of_the_long_run_is_read() {
 
 #[test]
 fn a_filter_without_a_test_is_found() {
-    let text = "#[test]\nfn a_crash_loses_nothing() {}\n";
-    assert!(selects_a_test("crash", "tests/it/other.rs", text));
-    assert!(selects_a_test("other", "tests/it/other.rs", text));
-    assert!(!selects_a_test("fuzz", "tests/it/other.rs", text));
-    assert!(!selects_a_test("crash", "src/crash.rs", "fn crash() {}\n"));
+    let source = |path: &str, text: &str| Source {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    };
+    let tests = source(
+        "tests/it/other.rs",
+        "#[test]\nfn a_crash_loses_nothing() { assert!(true); }\nfn fuzz() {}\n",
+    );
+    assert!(named_tests::selects("crash", &tests));
+    assert!(named_tests::selects("other", &tests));
+    assert!(!named_tests::selects("fuzz", &tests));
+    let no_tests = source("src/crash.rs", "fn crash() {}\n");
+    assert!(!named_tests::selects("crash", &no_tests));
 }
