@@ -5,18 +5,6 @@ use serde_json::{Value, json};
 
 use crate::support::{GUILD, GuildClient, TestServer};
 
-async fn create_key(
-    server: &TestServer,
-    guild: &mut GuildClient,
-    name: &str,
-    body: Value,
-) -> Client {
-    let made = guild.put(&format!("/v1/keys/{name}"), body).await;
-    assert!(made.status.is_success(), "{}", made.json());
-    let secret = made.json()["key"].as_str().expect("a secret").to_owned();
-    server.client(&secret)
-}
-
 async fn put(bot: &mut Client, account: &str, body: Value) -> Response {
     let path = format!("{GUILD}/accounts/{account}");
     bot.put(&path, &body).await.expect("a response")
@@ -28,7 +16,7 @@ async fn a_key_with_admits_opens_accounts_of_its_pattern_only() {
     let (server, mut guild) = TestServer::with_guild(1).await;
     let admits = json!({"accounts": "user:*"});
     let body = json!({"scopes": ["call"], "admits": admits});
-    let mut bot = create_key(&server, &mut guild, "bot", body).await;
+    let mut bot = guild.create_key(&server, "bot", body).await;
     let opened = put(&mut bot, "user:2", json!({})).await;
     assert_eq!(opened.status, 201, "{}", opened.json());
     let again = put(&mut bot, "user:2", json!({})).await;
@@ -105,17 +93,17 @@ async fn admits_does_not_change_what_other_scopes_allow() {
     let (server, mut guild) = TestServer::with_guild(1).await;
     let admits = json!({"accounts": "user:*"});
     let body = json!({"scopes": ["read"], "admits": admits});
-    let mut reader = create_key(&server, &mut guild, "reader", body).await;
+    let mut reader = guild.create_key(&server, "reader", body).await;
     assert_eq!(
         put(&mut reader, "user:2", json!({})).await.code(),
         "forbidden"
     );
     let body = json!({"scopes": ["call", "transfer"], "admits": admits});
-    let mut bot = create_key(&server, &mut guild, "bot", body).await;
+    let mut bot = guild.create_key(&server, "bot", body).await;
     let team = put(&mut bot, "team:1", json!({"metadata": {"name": "Red"}})).await;
     assert_eq!(team.status, 201, "{}", team.json());
     let body = json!({"scopes": ["call"], "economies": ["other"], "admits": admits});
-    let mut elsewhere = create_key(&server, &mut guild, "elsewhere", body).await;
+    let mut elsewhere = guild.create_key(&server, "elsewhere", body).await;
     let unseen = put(&mut elsewhere, "user:2", json!({})).await;
     assert_eq!(
         (unseen.status.as_u16(), unseen.code()),
@@ -145,7 +133,7 @@ async fn admits_does_not_change_what_other_scopes_allow() {
 async fn the_transfer_cap_of_a_key_bounds_an_atomic_batch_exactly() {
     let (server, mut guild) = TestServer::with_guild(2).await;
     let body = json!({"scopes": ["transfer"], "transfer_cap": {"coin": 20}});
-    let mut bot = create_key(&server, &mut guild, "bot", body).await;
+    let mut bot = guild.create_key(&server, "bot", body).await;
     let batch = |amounts: [u64; 2]| {
         let transfers = amounts.map(|amount| {
             let posting =
@@ -192,7 +180,9 @@ async fn the_last_admin_key_is_revoked_only_by_force() {
         );
         assert_eq!(refused.json()["key"], admin.as_str());
     }
-    let second = create_key(&server, &mut guild, "second", json!({"scopes": ["admin"]})).await;
+    let second = guild
+        .create_key(&server, "second", json!({"scopes": ["admin"]}))
+        .await;
     guild.put_ok(&path, json!({"revoked": true})).await;
     let mut guild = GuildClient { client: second };
     let last = guild.put("/v1/keys/second", json!({"revoked": true})).await;

@@ -324,13 +324,8 @@ async fn calls_beyond_the_queue_bounds_are_refused_and_leave_their_key_free() {
     );
     assert_eq!(executed + refused_calls.len(), 32);
     for place in refused_calls {
-        let response = &responses[place];
-        assert_eq!(
-            (response.status.as_u16(), response.retry_after),
-            (503, Some(1))
-        );
-        let outcome = guild.get(&format!("{GUILD}/outcomes/spin%20{place}")).await;
-        assert_eq!(outcome.code(), "outcome_not_found");
+        let key = format!("spin%20{place}");
+        guild.assert_overloaded(&responses[place], &key).await;
     }
     server.close().await;
 }

@@ -4,21 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bursar_server::client::Client;
 use serde_json::{Value, json};
 
 use crate::support::{GUILD, GuildClient, TestServer, posting};
-
-/// Creates a key and returns a client with it.
-async fn create_key(
-    server: &TestServer,
-    guild: &mut GuildClient,
-    name: &str,
-    body: Value,
-) -> Client {
-    let created = guild.put(&format!("/v1/keys/{name}"), body).await.json();
-    server.client(created["key"].as_str().expect("a secret"))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_transfer_cap_of_a_key_bounds_every_kind_of_request_exactly() {
@@ -28,7 +16,7 @@ async fn the_transfer_cap_of_a_key_bounds_every_kind_of_request_exactly() {
     guild.issue("plugin:coinflip", "coin", 500).await;
     let scopes = json!(["transfer", "issue", "call", "admin"]);
     let body = json!({"scopes": scopes, "transfer_cap": {"coin": 20}});
-    let mut bot = create_key(&server, &mut guild, "bot", body).await;
+    let mut bot = guild.create_key(&server, "bot", body).await;
     let coins = |amount: u64| json!({"account": "user:1", "asset": "coin", "amount": amount});
     let flip = |stake: u64, limit: Value| {
         let arguments = json!({"stake": stake, "side": "heads"});
@@ -91,7 +79,7 @@ async fn the_transfer_cap_of_a_key_bounds_every_kind_of_request_exactly() {
 async fn a_rejection_by_the_cap_is_stored_and_a_new_cap_applies_immediately() {
     let (server, mut guild) = TestServer::with_guild(2).await;
     let body = json!({"scopes": ["transfer"], "transfer_cap": {"coin": 20}});
-    let mut bot = create_key(&server, &mut guild, "bot", body).await;
+    let mut bot = guild.create_key(&server, "bot", body).await;
     let transfers = format!("{GUILD}/transfers");
     let beyond = posting("user:1", "user:2", 21);
     let refused = bot.post(&transfers, "beyond", &beyond).await.unwrap();
@@ -165,7 +153,7 @@ async fn a_rate_limited_key_waits_and_sees_its_limit_in_headers() {
     let (server, mut guild, pass) = server_with_rate_clock().await;
     let rate = json!({"requests": 2, "per_s": 60});
     let body = json!({"scopes": ["transfer"], "rate_limit": rate});
-    let mut bot = create_key(&server, &mut guild, "bot", body).await;
+    let mut bot = guild.create_key(&server, "bot", body).await;
     let transfers = format!("{GUILD}/transfers");
     let headers = |left: u64, reset: u64| {
         Some((

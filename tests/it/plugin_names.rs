@@ -28,6 +28,17 @@ async fn upload_old_shop(guild: &mut GuildClient) -> Value {
     uploaded["component"].clone()
 }
 
+/// Installs the malicious test plugin under its own name and as `rogue`.
+async fn install_malicious_twice(guild: &mut GuildClient) {
+    install_malicious(guild).await;
+    let malicious = guild
+        .get(&format!("{GUILD}/plugins/malicious"))
+        .await
+        .json();
+    let component = malicious["component"].as_str().unwrap().to_owned();
+    guild.install("rogue", &component, json!({})).await;
+}
+
 fn stock() -> Value {
     json!({"items": [{"item": "item:potion", "price": {"coin": 50}}]})
 }
@@ -281,13 +292,7 @@ async fn uninstalling_one_shop_leaves_the_other_working() {
 #[tokio::test(flavor = "multi_thread")]
 async fn holds_and_draws_belong_to_the_installation_name() {
     let (server, mut guild) = TestServer::with_guild(1).await;
-    install_malicious(&mut guild).await;
-    let malicious = guild
-        .get(&format!("{GUILD}/plugins/malicious"))
-        .await
-        .json();
-    let component = malicious["component"].as_str().unwrap().to_owned();
-    guild.install("rogue", &component, json!({})).await;
+    install_malicious_twice(&mut guild).await;
     let stake = json!({"asset": "coin", "amount": 100});
     for name in ["malicious", "rogue"] {
         let staked = guild
@@ -343,13 +348,7 @@ async fn holds_and_draws_belong_to_the_installation_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn disabling_one_installation_leaves_the_other_enabled() {
     let (server, mut guild) = TestServer::with_guild(6).await;
-    install_malicious(&mut guild).await;
-    let malicious = guild
-        .get(&format!("{GUILD}/plugins/malicious"))
-        .await
-        .json();
-    let component = malicious["component"].as_str().unwrap().to_owned();
-    guild.install("rogue", &component, json!({})).await;
+    install_malicious_twice(&mut guild).await;
     let mut off = false;
     for number in 0..400 {
         let caller = format!("user:{}", number % 6 + 1);

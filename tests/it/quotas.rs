@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use bursar_server::client::{Client, Response};
+use bursar_server::client::Response;
 use serde_json::{Value, json};
 
 use crate::server_process::{ServerProcess, binary};
@@ -17,17 +17,6 @@ fn quotas() -> String {
 
 fn account(number: u64) -> String {
     format!("{GUILD}/accounts/user:{number}")
-}
-
-/// Creates a key and returns a client with it.
-async fn create_key(
-    server: &TestServer,
-    guild: &mut GuildClient,
-    name: &str,
-    body: Value,
-) -> Client {
-    let created = guild.put(&format!("/v1/keys/{name}"), body).await.json();
-    server.client(created["key"].as_str().expect("a secret"))
 }
 
 /// Returns the status, the quota, its limit and the use in a response.
@@ -43,7 +32,7 @@ fn reached(response: &Response) -> (u16, Value, Value, Value) {
 async fn an_economy_grows_up_to_its_quota_and_no_further() {
     let (server, mut guild) = TestServer::with_guild(2).await;
     let scopes = json!({"scopes": ["read", "transfer"], "economies": ["guild"]});
-    let mut bot = create_key(&server, &mut guild, "bot", scopes).await;
+    let mut bot = guild.create_key(&server, "bot", scopes).await;
     // Two members and the issuer exist; `{"name":"Ada"}` has 14 bytes.
     let limits = json!({"accounts": 4, "metadata_bytes": 14});
     let set = guild.put(&quotas(), limits.clone()).await;
@@ -103,7 +92,7 @@ async fn only_an_unrestricted_admin_key_can_raise_a_quota() {
             json!({"scopes": ["read", "transfer", "call", "issue"]}),
         ),
     ] {
-        let mut client = create_key(&server, &mut guild, name, body).await;
+        let mut client = guild.create_key(&server, name, body).await;
         let raised = client
             .put(&quotas(), &json!({"accounts": 500_000}))
             .await
@@ -115,7 +104,9 @@ async fn only_an_unrestricted_admin_key_can_raise_a_quota() {
         );
         assert_eq!(client.get(&quotas()).await.unwrap().status, 200, "{name}");
     }
-    let mut operator = create_key(&server, &mut guild, "boss", json!({"scopes": ["admin"]})).await;
+    let mut operator = guild
+        .create_key(&server, "boss", json!({"scopes": ["admin"]}))
+        .await;
     let raised = operator
         .put(&quotas(), &json!({"accounts": 500_000}))
         .await

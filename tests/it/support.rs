@@ -369,6 +369,28 @@ impl GuildClient {
         .await
     }
 
+    /// Creates an API key and returns a client with it.
+    pub(crate) async fn create_key(
+        &mut self,
+        server: &TestServer,
+        name: &str,
+        body: Value,
+    ) -> Client {
+        let created = self.put(&format!("/v1/keys/{name}"), body).await;
+        assert!(created.status.is_success(), "{}", created.json());
+        server.client(created.json()["key"].as_str().expect("a secret"))
+    }
+
+    /// Asserts that a call was refused for want of room, and that no answer is stored under its key.
+    pub(crate) async fn assert_overloaded(&mut self, response: &Response, key: &str) {
+        assert_eq!(
+            (response.status.as_u16(), response.retry_after),
+            (503, Some(1))
+        );
+        let outcome = self.get(&format!("{GUILD}/outcomes/{key}")).await;
+        assert_eq!(outcome.code(), "outcome_not_found");
+    }
+
     pub(crate) async fn install(&mut self, plugin: &str, component: &str, config: Value) {
         let body = json!({
             "component": component, "grants": "requested", "config": config, "enabled": true,
