@@ -48,16 +48,7 @@ pub(crate) fn asset(prefix: &str, key: &str) -> Result<Asset, Decline> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn member(number: u32) -> Account {
-        format!("user:{number}").parse().expect("an account")
-    }
-
-    /// Returns a member whose name has this many characters.
-    fn long_name(chars: usize) -> Account {
-        let name = format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65));
-        name.parse().expect("a name")
-    }
+    use crate::terms::tests::{long_name, member};
 
     #[test]
     fn the_key_of_a_prize_has_its_asset() {

@@ -205,17 +205,7 @@ mod tests {
 
     use super::*;
     use crate::prizes::{self, Prize};
-    use crate::terms::tests::terms;
-
-    fn member(number: u32) -> Account {
-        format!("user:{number}").parse().expect("an account")
-    }
-
-    /// Returns a member whose name has this many characters.
-    fn long_name(chars: usize) -> Account {
-        let name = format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65));
-        name.parse().expect("a name")
-    }
+    use crate::terms::tests::{long_name, member, terms};
 
     #[test]
     fn each_ticket_belongs_to_its_buyer() {

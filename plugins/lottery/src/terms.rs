@@ -111,6 +111,16 @@ pub(crate) mod tests {
         serde_json::from_str(&text).expect("a configuration")
     }
 
+    pub(crate) fn member(number: u32) -> Account {
+        format!("user:{number}").parse().expect("an account")
+    }
+
+    /// Returns a member whose name has this many characters.
+    pub(crate) fn long_name(chars: usize) -> Account {
+        let name = format!("{}:{}", "a".repeat(64), "b".repeat(chars - 65));
+        name.parse().expect("a name")
+    }
+
     /// The terms of a configuration with the defaults.
     pub(crate) fn terms() -> RoundTerms {
         config("").terms()
