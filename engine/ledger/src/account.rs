@@ -9,6 +9,7 @@ use crate::amount::Limit;
 use crate::document::Document;
 use crate::id::{AccountId, AssetId};
 use crate::limits::BALANCE_MAX;
+use crate::number::AccountNumber;
 use crate::patch::Patch;
 use crate::rejection::Rejection;
 
@@ -51,6 +52,8 @@ impl AccountStatus {
 /// An account. The books keep it under its name.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
+    /// The number that stands for the account's name. No decision depends on it.
+    pub number: AccountNumber,
     /// The status.
     #[serde(skip_serializing_if = "AccountStatus::is_open", default)]
     pub status: AccountStatus,
@@ -63,10 +66,6 @@ pub struct Account {
     /// The balances: one for each asset that was ever posted, held or limited here.
     #[serde(default)]
     pub balances: OrdMap<AssetId, Balance>,
-    /// The number of the newest movement, which is the head of the account's history. No decision depends
-    /// on it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub newest: Option<u64>,
 }
 
 impl Account {

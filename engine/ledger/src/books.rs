@@ -1,8 +1,10 @@
 //! The books of one economy: its state, and the application of decisions to it.
 
+mod apply;
 mod clock;
 mod draws;
 mod holds;
+mod numbers;
 pub(crate) mod open_holds;
 mod plugins;
 mod quotas;
@@ -15,29 +17,26 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
 
-use crate::account::{Account, AccountStatus, Balance};
-use crate::account_limits::LimitsChange;
+use crate::account::Account;
 use crate::asset::Asset;
-use crate::decision::{Change, Decision};
 use crate::digest::Digest;
-use crate::document::Document;
 use crate::draw::book::{ClientSeed, DrawBook};
 use crate::draw::{DrawOrigin, Seed};
 use crate::economy::{Day, EconomyStatus, Flow, Reversal};
-use crate::hold::Hold;
 use crate::id::{
-    AccountId, AccountKind, AssetId, HoldId, KeyId, PluginId, PluginName, TransferId, WebhookId,
+    AccountId, AccountKind, AssetId, KeyId, PluginId, PluginName, TransferId, WebhookId,
 };
 use crate::key::definition::ApiKey;
-use crate::limits::FLOW_DAYS_MAX;
-use crate::movement::Movement;
 use crate::plugin::budget::BudgetCounter;
-use crate::plugin::installation::{Component, Installation, Plugin};
+use crate::plugin::installation::{Component, Plugin};
 use crate::quota::Quotas;
 use crate::time::{StepBack, Timestamp};
 use crate::webhook::Webhook;
+use numbers::Numbers;
 use open_holds::OpenHolds;
 use usage::UsageCounters;
+
+pub use apply::ApplyError;
 
 /// The state of one economy. A clone copies a few pointers and shares everything that neither copy changes.
 #[derive(Clone, PartialEq, Debug)]
@@ -52,6 +51,7 @@ pub struct Books {
     pub(crate) steps_back: Vector<StepBack>,
     pub(crate) assets: OrdMap<AssetId, Arc<Asset>>,
     pub(crate) accounts: OrdMap<AccountId, Arc<Account>>,
+    pub(crate) numbers: Numbers,
     pub(crate) holds: OpenHolds,
     pub(crate) reversals: OrdMap<TransferId, Reversal>,
     pub(crate) flows: OrdMap<FlowKey, Flow>,
@@ -73,46 +73,9 @@ pub struct Books {
 /// The key of a flow: an asset, a day, and the plugin that caused it, if any.
 pub(crate) type FlowKey = (AssetId, Day, Option<PluginName>);
 
-/// The previous movements of a movement's two accounts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HistoryLink {
-    /// The number of the source's previous movement.
-    pub source_previous: Option<u64>,
-    /// The number of the destination's previous movement.
-    pub destination_previous: Option<u64>,
-}
-
-/// An effect that does not fit the books.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// A movement does not lead to the balance that it records.
-    #[error("a movement of {asset} does not fit the balance of `{account}`")]
-    Balance {
-        /// The account.
-        account: AccountId,
-        /// The asset.
-        asset: AssetId,
-    },
-    /// A hold is missing, exists already, or is smaller than the amount taken from it.
-    #[error("the hold {hold} is not as the record needs it")]
-    Hold {
-        /// The hold.
-        hold: HoldId,
-    },
-    /// A change concerns a plugin that is not installed.
-    #[error("state is written for the plugin `{plugin}`, which is not installed")]
-    Plugin {
-        /// The plugin.
-        plugin: PluginName,
-    },
-}
-
 /// Entries of earlier days that are removed with each new entry. Removing a whole day at once would block
 /// the writer.
 const EXPIRED_REMOVED_MAX: usize = 64;
-
-/// The links of a decision's movements, in order.
-pub type HistoryLinks = Vec<HistoryLink>;
 
 impl Books {
     /// Creates the books of a new economy.
@@ -127,6 +90,7 @@ impl Books {
             steps_back: Vector::new(),
             assets: OrdMap::new(),
             accounts: OrdMap::new(),
+            numbers: Numbers::default(),
             holds: OpenHolds::default(),
             reversals: OrdMap::new(),
             flows: OrdMap::new(),
@@ -280,196 +244,5 @@ impl Books {
         ranked
             .map(|Reverse((posted, Reverse(id)))| (id.clone(), posted))
             .collect()
-    }
-
-    /// Applies a decision as record number `seq`, whose first movement has the number `first_movement`, and
-    /// returns the previous movements of the accounts.
-    ///
-    /// After an error the books are half changed and must be discarded. An error means that the decision
-    /// was made for other books: the journal was changed, or there is an internal error.
-    pub fn apply(
-        &mut self,
-        decision: &Decision,
-        seq: u64,
-        at: Timestamp,
-        first_movement: u64,
-    ) -> Result<HistoryLinks, ApplyError> {
-        // Changes come first because movements may use accounts that a change creates: an issuer or a
-        // plugin's accounts.
-        for change in decision.changes() {
-            self.apply_change(change, seq, at)?;
-        }
-        let moves = decision.movements().iter().zip(first_movement..);
-        moves
-            .map(|(movement, number)| self.apply_movement(movement, number))
-            .collect()
-    }
-
-    /// Completes a record by its number, its timestamp, and the hash that covers it.
-    pub fn seal(&mut self, seq: u64, at: Timestamp, head: Digest) {
-        self.seq = seq;
-        self.recorded_at = at;
-        self.head = head;
-    }
-
-    fn apply_movement(
-        &mut self,
-        movement: &Movement,
-        number: u64,
-    ) -> Result<HistoryLink, ApplyError> {
-        let posting = &movement.posting;
-        let amount = posting.amount.signed();
-        let asset = &posting.asset;
-        let mut post = |account: &AccountId, by: i64, after: i64| {
-            let mismatch = || ApplyError::Balance {
-                account: account.clone(),
-                asset: asset.clone(),
-            };
-            let account = Arc::make_mut(self.accounts.get_mut(account).ok_or_else(mismatch)?);
-            let before = account.balance(asset);
-            let posted = before
-                .posted
-                .checked_add(by)
-                .filter(|posted| *posted == after);
-            let posted = posted.ok_or_else(mismatch)?;
-            let replaced = account
-                .balances
-                .insert(asset.clone(), Balance { posted, ..before });
-            if replaced.is_none() {
-                self.usage.add_balance();
-            }
-            Ok(account.newest.replace(number))
-        };
-        let source_previous = post(
-            &posting.source,
-            amount.saturating_neg(),
-            movement.source_after,
-        )?;
-        let destination_previous = post(&posting.destination, amount, movement.destination_after)?;
-        Ok(HistoryLink {
-            source_previous,
-            destination_previous,
-        })
-    }
-
-    fn apply_change(&mut self, change: &Change, seq: u64, at: Timestamp) -> Result<(), ApplyError> {
-        match change {
-            Change::EconomyOpened { seed } => (self.seed, self.opened_at) = (*seed, at),
-            Change::EconomyStatusSet { status } => self.status = *status,
-            Change::QuotasSet { quotas } => self.quotas = *quotas,
-            Change::SupplyMoved {
-                asset,
-                plugin,
-                flow,
-            } => self.count_flow((asset.clone(), Day::of(at), plugin.clone()), *flow),
-            Change::HoldPlaced { hold, placed } => self.place_hold(*hold, Hold::clone(placed))?,
-            Change::HoldCaptured { hold, amount } => self.reduce_hold(*hold, Some(*amount))?,
-            Change::HoldEnded { hold, .. } => self.reduce_hold(*hold, None)?,
-            Change::HoldDeferred { hold, due_at } => self.defer_hold(*hold, *due_at)?,
-            Change::HoldExtended {
-                hold,
-                expires_at,
-                due_at,
-                outage_until,
-            } => self.extend_hold(*hold, *expires_at, *due_at, *outage_until)?,
-            Change::ClockSet { from, to } => self.set_clock(seq, *from, *to),
-            Change::Draws(change) => self.apply_draws(change, seq, at)?,
-            Change::Reversed { original, reversal } => self.link_reversal(*original, *reversal),
-            Change::AssetSet { asset, definition } => self.set_asset(asset, definition),
-            Change::AccountSet {
-                account,
-                status,
-                limits,
-                metadata,
-            } => self.set_account(account, *status, limits, metadata.as_ref()),
-            Change::PluginSet {
-                plugin,
-                installation,
-            } => self.set_plugin(plugin, Plugin::new(Installation::clone(installation), seq)),
-            Change::PluginSwitchedOff { plugin, why } => self.switch_off(plugin, why, seq, at)?,
-            Change::PluginRemoved { plugin } => self.remove_plugin(plugin, at)?,
-            Change::DueMoved {
-                plugin,
-                schedule,
-                next_due,
-                ..
-            } => self.set_next_due(plugin, schedule, *next_due)?,
-            Change::BudgetSpent {
-                counter,
-                day,
-                amount,
-            } => self.count_budget(*day, counter, *amount),
-            Change::StateSet { plugin, key, value } => {
-                self.write_state(plugin, key, Some(value))?;
-            }
-            Change::StateDeleted { plugin, key } => self.write_state(plugin, key, None)?,
-            Change::KeySet { key, definition } => {
-                self.keys.insert(key.clone(), Arc::new(definition.clone()));
-            }
-            Change::ComponentAdded { digest, component } => {
-                self.components.insert(*digest, Arc::new(component.clone()));
-            }
-            Change::WebhookSet {
-                webhook,
-                definition,
-            } => self.set_webhook(webhook, definition, seq, at),
-            Change::WebhookRemoved { webhook } => drop(self.webhooks.remove(webhook)),
-            Change::WebhookReplayed { webhook, after } => self.replay_webhook(webhook, seq, *after),
-        }
-        Ok(())
-    }
-
-    /// Links a transfer and its reversal in both directions.
-    fn link_reversal(&mut self, original: TransferId, reversal: TransferId) {
-        self.reversals.insert(original, Reversal::By(reversal));
-        self.reversals.insert(reversal, Reversal::Of(original));
-    }
-
-    /// Sets the status, limits and metadata of an account. Its balances stay, and each asset with a new
-    /// limit gets one.
-    fn set_account(
-        &mut self,
-        account: &AccountId,
-        status: AccountStatus,
-        limits: &LimitsChange,
-        metadata: Option<&Document>,
-    ) {
-        let account = self.accounts.entry(account.clone()).or_default();
-        let account = Arc::make_mut(account);
-        account.status = status;
-        account.limits = std::mem::take(&mut account.limits).changed(limits);
-        for asset in limits.assets_set() {
-            if !account.balances.contains_key(asset) {
-                account.balances.insert(asset.clone(), Balance::default());
-                self.usage.add_balance();
-            }
-        }
-        let before = std::mem::replace(&mut account.metadata, metadata.cloned());
-        self.usage.replace_metadata(before.as_ref(), metadata);
-    }
-
-    /// Sets an asset, and creates its issuer if it is new.
-    fn set_asset(&mut self, asset: &AssetId, definition: &Asset) {
-        let before = self
-            .assets
-            .insert(asset.clone(), Arc::new(definition.clone()));
-        let before = before.as_ref().and_then(|before| before.metadata.as_ref());
-        self.usage
-            .replace_metadata(before, definition.metadata.as_ref());
-        self.accounts.entry(AccountId::issuer(asset)).or_default();
-    }
-
-    /// Adds a flow, and removes the oldest flows of its asset that are no longer served.
-    fn count_flow(&mut self, of: FlowKey, flow: Flow) {
-        let (asset, day, _) = &of;
-        let first = day.before(FLOW_DAYS_MAX.saturating_sub(1));
-        let expired = (asset.clone(), Day(0), None)..(asset.clone(), first, None);
-        let expired = self.flows.range(expired).take(EXPIRED_REMOVED_MAX);
-        let expired: Vec<FlowKey> = expired.map(|(key, _)| key.clone()).collect();
-        for key in expired {
-            self.flows.remove(&key);
-        }
-        let sum = self.flows.entry(of).or_default();
-        *sum = sum.and(flow);
     }
 }

@@ -15,6 +15,7 @@ use crate::economy::{Day, EconomyStatus, Flow, Reversal};
 use crate::hold::Hold;
 use crate::id::{AccountId, AssetId, HoldId, KeyId, PluginId, PluginName, TransferId, WebhookId};
 use crate::key::definition::ApiKey;
+use crate::number::AssetNumber;
 use crate::plugin::budget::BudgetCounter;
 use crate::plugin::installation::{Component, Plugin};
 use crate::quota::Quotas;
@@ -50,9 +51,9 @@ pub enum CheckpointEntry {
     },
     /// The quotas that an operator has set, if there are any.
     Quotas(Box<Quotas>),
-    /// An asset.
-    Asset(AssetId, Arc<Asset>),
-    /// An account with its balances.
+    /// An asset with its number.
+    Asset(AssetId, Arc<Asset>, AssetNumber),
+    /// An account with its number and balances.
     Account(AccountId, Arc<Account>),
     /// An open hold, after its source account.
     Hold(HoldId, Arc<Hold>),
@@ -94,6 +95,7 @@ impl Books {
             draws: self.draws,
         };
         let quotas = (!self.quotas.is_empty()).then(|| Entry::Quotas(Box::new(self.quotas)));
+        let asset_numbers = self.numbers.into_asset_numbers();
         std::iter::once(economy)
             .chain(quotas)
             .chain(
@@ -107,11 +109,10 @@ impl Books {
                     .into_iter()
                     .map(|(account, seed)| Entry::ClientSeed(account, seed)),
             )
-            .chain(
-                self.assets
-                    .into_iter()
-                    .map(|(id, asset)| Entry::Asset(id, asset)),
-            )
+            .chain(self.assets.into_iter().map(move |(id, asset)| {
+                let number = asset_numbers.get(&id).copied();
+                Entry::Asset(id, asset, number.expect("every asset has a number"))
+            }))
             .chain(
                 self.accounts
                     .into_iter()
@@ -156,6 +157,8 @@ impl Books {
     }
 
     /// Adds an entry to books that are restored. Returns false if the entry does not fit.
+    ///
+    /// After the last entry, [`Books::is_complete`] has to hold.
     pub fn restore(books: &mut Option<Self>, entry: CheckpointEntry) -> bool {
         match (books.as_mut(), entry) {
             (
@@ -183,7 +186,9 @@ impl Books {
             (Some(books), CheckpointEntry::Quotas(quotas)) => {
                 std::mem::replace(&mut books.quotas, *quotas).is_empty()
             }
-            (Some(books), CheckpointEntry::Asset(id, asset)) => books.restore_asset(id, asset),
+            (Some(books), CheckpointEntry::Asset(id, asset, number)) => {
+                books.restore_asset(id, asset, number)
+            }
             (Some(books), CheckpointEntry::Account(id, account)) => {
                 books.restore_account(id, account)
             }

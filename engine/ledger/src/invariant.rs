@@ -7,188 +7,10 @@ use crate::amount::Limit;
 use crate::asset::{AssetKind, CurrencyId};
 use crate::books::Books;
 use crate::economy::{EconomyStatus, Reversal};
-use crate::id::{AccountId, AssetId, PluginId, PluginName, TransferId};
+use crate::id::{AccountId, AssetId, TransferId};
 use crate::limits::AMOUNT_MAX;
 use crate::quota::Quota;
-
-/// A violated invariant.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Violation {
-    /// The balances of an asset do not sum to zero.
-    #[error("the balances of {asset} sum to {sum}, not to zero")]
-    NotConserved {
-        /// The asset.
-        asset: AssetId,
-        /// The sum.
-        sum: i128,
-    },
-    /// A balance is in an asset that does not exist.
-    #[error("{account} has a balance in {asset}, which does not exist")]
-    UnknownAsset {
-        /// The account.
-        account: AccountId,
-        /// The asset.
-        asset: AssetId,
-    },
-    /// An issuer has a balance in an asset of another issuer.
-    #[error("{account} has a balance in {asset}, which it does not issue")]
-    ForeignIssuer {
-        /// The issuer.
-        account: AccountId,
-        /// The asset.
-        asset: AssetId,
-    },
-    /// A balance is outside ±(2^53 − 1).
-    #[error("{account} has {posted} {asset}, beyond ±(2^53 - 1)")]
-    OutOfRange {
-        /// The account.
-        account: AccountId,
-        /// The asset.
-        asset: AssetId,
-        /// The balance.
-        posted: i64,
-    },
-    /// A balance is below its lower bound.
-    #[error("{account} has {posted} {asset}, below its floor of {floor}")]
-    BelowFloor {
-        /// The account.
-        account: AccountId,
-        /// The asset.
-        asset: AssetId,
-        /// The balance.
-        posted: i64,
-        /// The lower bound.
-        floor: i64,
-    },
-    /// A balance is above its ceiling.
-    #[error("{account} has {posted} {asset}, above its ceiling of {ceiling}")]
-    AboveCeiling {
-        /// The account.
-        account: AccountId,
-        /// The asset.
-        asset: AssetId,
-        /// The balance.
-        posted: i64,
-        /// The ceiling.
-        ceiling: i64,
-    },
-    /// An account has a credit limit in an item.
-    #[error("{account} has a credit limit in {asset}, which is no currency")]
-    CreditOnItem {
-        /// The account.
-        account: AccountId,
-        /// The item.
-        asset: AssetId,
-    },
-    /// A limit has no balance, so no quota counts it.
-    #[error("{account} has a limit in {asset}, but no balance")]
-    LimitWithoutBalance {
-        /// The account.
-        account: AccountId,
-        /// The asset.
-        asset: AssetId,
-    },
-    /// The available amount is below its lower bound.
-    #[error("{account} holds {held} of {posted} {asset}")]
-    OverHeld {
-        /// The account.
-        account: AccountId,
-        /// The asset.
-        asset: AssetId,
-        /// The held amount.
-        held: Limit,
-        /// The balance.
-        posted: i64,
-        /// The lower bound of posted − held.
-        floor: i64,
-    },
-    /// The held amount differs from the sum of the open holds.
-    #[error("{account} holds {held} {asset}, and its open holds sum to {counted}")]
-    HeldMiscounted {
-        /// The account.
-        account: AccountId,
-        /// The asset.
-        asset: AssetId,
-        /// The held amount in the balance.
-        held: Limit,
-        /// The sum of the open holds.
-        counted: u64,
-    },
-    /// The economy is closed and has open holds.
-    #[error("the economy is closed, and {open} holds are open")]
-    ClosedWithHolds {
-        /// The number of open holds.
-        open: usize,
-    },
-    /// A link between a transfer and its reversal exists in one direction only.
-    #[error("the transfer {transfer} is linked to a reversal, but not the reversal to it")]
-    LooseReversal {
-        /// The transfer, or the reversal.
-        transfer: TransferId,
-    },
-    /// A plugin is enabled and marked as switched off.
-    #[error("the plugin {plugin} is enabled, and marked as switched off")]
-    SwitchedOffAndOn {
-        /// The plugin.
-        plugin: String,
-    },
-    /// A name is bound to another plugin than the installed one.
-    #[error(
-        "the name {plugin} is bound to {}, and `{id}` is installed under it",
-        bound.as_ref().map_or_else(|| "no plugin".into(), |bound| format!("`{bound}`"))
-    )]
-    NameOfAnother {
-        /// The name.
-        plugin: PluginName,
-        /// The plugin that is installed.
-        id: PluginId,
-        /// The plugin that the name is bound to.
-        bound: Option<PluginId>,
-    },
-    /// The size of a plugin's state is wrong.
-    #[error("the state of plugin {plugin} is {counted} bytes, not {recorded}")]
-    StateMiscounted {
-        /// The plugin.
-        plugin: String,
-        /// The sum of its keys and values.
-        counted: usize,
-        /// The recorded size.
-        recorded: usize,
-    },
-    /// The recorded use of a quota is wrong.
-    #[error("{counted} {} are in use, not {recorded}", quota.counts())]
-    UsageMiscounted {
-        /// The quota.
-        quota: Quota,
-        /// The amount in use.
-        counted: u64,
-        /// The recorded amount.
-        recorded: u64,
-    },
-}
-
-impl Violation {
-    /// Returns true if an account is outside its limits, which is allowed after new limits or a forced
-    /// reversal.
-    pub fn is_of_limits(&self) -> bool {
-        match self {
-            Self::BelowFloor { .. } | Self::AboveCeiling { .. } | Self::OverHeld { .. } => true,
-            Self::NotConserved { .. }
-            | Self::UnknownAsset { .. }
-            | Self::ForeignIssuer { .. }
-            | Self::OutOfRange { .. }
-            | Self::CreditOnItem { .. }
-            | Self::LimitWithoutBalance { .. }
-            | Self::ClosedWithHolds { .. }
-            | Self::HeldMiscounted { .. }
-            | Self::LooseReversal { .. }
-            | Self::SwitchedOffAndOn { .. }
-            | Self::NameOfAnother { .. }
-            | Self::StateMiscounted { .. }
-            | Self::UsageMiscounted { .. } => false,
-        }
-    }
-}
+use crate::violation::Violation;
 
 /// Returns the lowest and the highest balance of an account in an asset.
 fn bounds(books: &Books, id: &AccountId, account: &Account, asset: &AssetId) -> (i64, i64) {
@@ -276,11 +98,49 @@ pub fn check(books: &Books) -> Vec<Violation> {
         asset: asset.clone(),
         sum,
     }));
+    found.extend(check_numbers(books));
     found.extend(check_limits(books));
     found.extend(check_holds(books));
     found.extend(check_reversals(books));
     found.extend(check_plugins(books));
     found.extend(check_usage(books));
+    found
+}
+
+/// Checks that names and numbers stand for each other, and that no number is left over.
+fn check_numbers(books: &Books) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (id, account) in books.accounts() {
+        let number = account.number;
+        let named = books.account_name(number);
+        if named != Some(id) {
+            found.push(Violation::AccountMisnumbered {
+                account: id.clone(),
+                number,
+                named: named.cloned(),
+            });
+        }
+    }
+    for asset in books.assets().keys() {
+        let number = books.asset_number(asset);
+        let named = number.and_then(|number| books.asset_name(number));
+        if named != Some(asset) {
+            found.push(Violation::AssetMisnumbered {
+                asset: asset.clone(),
+                named: named.cloned(),
+            });
+        }
+    }
+    let numbers = books.numbers.accounts();
+    let accounts = books.accounts().len();
+    if numbers != accounts {
+        found.push(Violation::AccountNumbersMiscounted { numbers, accounts });
+    }
+    let numbers = books.numbers.assets();
+    let assets = books.assets().len();
+    if numbers != assets {
+        found.push(Violation::AssetNumbersMiscounted { numbers, assets });
+    }
     found
 }
 

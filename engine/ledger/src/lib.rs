@@ -16,7 +16,7 @@
 //!     panic!("a new economy can be opened");
 //! };
 //! let mut books = Books::new(seed, now);
-//! books.apply(&opening, 1, now, 1)?;
+//! books.apply(&opening, 1, now)?;
 //!
 //! let acts: Vec<Act> = serde_json::from_value(json!([
 //!     {"set_asset": {"asset": "coin", "patch": {"kind": "currency", "name": "Coin"}}},
@@ -32,13 +32,11 @@
 //!         "authority": "bot",
 //!     }},
 //! ]))?;
-//! let mut next_movement = 1;
 //! for (act, seq) in acts.iter().zip(2..) {
 //!     let Verdict::Applied(decision) = decide(Some(&books), now, act) else {
 //!         panic!("{} was not applied", act.kind());
 //!     };
-//!     books.apply(&decision, seq, now, next_movement)?;
-//!     next_movement += decision.movements().len() as u64;
+//!     books.apply(&decision, seq, now)?;
 //! }
 //!
 //! let account = books.account(&"user:2".parse()?).expect("the account exists");
@@ -85,6 +83,7 @@ mod json;
 mod key;
 mod limits;
 mod movement;
+mod number;
 mod patch;
 mod plugin;
 mod quota;
@@ -92,6 +91,7 @@ mod rejection;
 mod subject;
 mod text;
 mod time;
+mod violation;
 mod webhook;
 mod work;
 mod working_balances;
@@ -107,7 +107,7 @@ pub use act::{
 };
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind, CurrencyId};
-pub use books::{ApplyError, Books, HistoryLink, HistoryLinks};
+pub use books::{ApplyError, Books};
 pub use call::draft::Draft;
 pub use call::request::{CallRequest, SpendLimit};
 pub use call::result::{CallEnding, CallResult};
@@ -128,14 +128,15 @@ pub use id::{
     AccountId, AccountKind, AssetId, CallId, EconomyId, HoldId, IdError, KeyId, PluginId,
     PluginName, TransferId, WebhookId,
 };
-pub use invariant::{Violation, check};
+pub use invariant::check;
 pub use json::{Json, JsonError, check_numbers, pointer_segment, read_strictly};
 pub use key::definition::{
     ApiKey, CallerAdmission, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes,
 };
 pub use key::limits::{RateLimit, RateLimitError, TransferCap, TransferCapError};
 pub use limits::*;
-pub use movement::{Movement, Posting, Postings, PostingsError};
+pub use movement::{Movement, NumberedMovement, Posting, Postings, PostingsError};
+pub use number::{AccountNumber, AssetNumber};
 pub use patch::Patch;
 pub use plugin::account_pattern::{AccountPattern, PatternError};
 pub use plugin::budget::{Budget, BudgetCounter, Payer};
@@ -154,6 +155,7 @@ pub use rejection::{Rejection, RejectionClass, RejectionKind, Retry};
 pub use subject::{Subject, SubjectId};
 pub use text::{Printable, PrintableJson, prints, shown};
 pub use time::{StepBack, Timestamp};
+pub use violation::Violation;
 pub use webhook::{
     EventKind, EventKindError, Webhook, WebhookDefinition, WebhookPatch, WebhookReplay,
     WebhookRequest, WebhookSecret, WebhookUrl, WebhookUrlError,

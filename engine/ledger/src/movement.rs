@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::amount::Amount;
 use crate::id::{AccountId, AssetId};
 use crate::limits::POSTINGS_MAX;
+use crate::number::{AccountNumber, AssetNumber};
 
 /// A requested movement: an amount of one asset, from one account to another.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -93,6 +94,25 @@ pub struct Movement {
     pub part: u32,
     /// The posting.
     pub posting: Posting,
+    /// The source's balance after the posting.
+    pub source_after: i64,
+    /// The destination's balance after the posting.
+    pub destination_after: i64,
+}
+
+/// A movement with numbers in place of names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NumberedMovement {
+    /// The index of its transfer in a batch; 0 without a batch.
+    pub part: u32,
+    /// The paying account.
+    pub source: AccountNumber,
+    /// The receiving account.
+    pub destination: AccountNumber,
+    /// The asset.
+    pub asset: AssetNumber,
+    /// The amount.
+    pub amount: Amount,
     /// The source's balance after the posting.
     pub source_after: i64,
     /// The destination's balance after the posting.

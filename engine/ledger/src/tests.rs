@@ -53,6 +53,7 @@ mod switch_off;
 mod wakes;
 
 mod books;
+mod numbers;
 mod violations;
 
 mod history;

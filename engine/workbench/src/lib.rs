@@ -98,7 +98,7 @@ impl Workbench {
         let verdict = decide(Some(&self.books), self.now, act);
         if let Some(decision) = verdict.decision() {
             let seq = self.books.seq().saturating_add(1);
-            let applied = self.books.apply(decision, seq, self.now, 0);
+            let applied = self.books.apply(decision, seq, self.now);
             applied.expect("a decision applies to the books that it was made on");
             self.books.seal(seq, self.now, Digest::ZERO);
         }

@@ -100,7 +100,7 @@ fn books_granting(requested: Grants) -> Books {
         let Verdict::Applied(decision) = decide(Some(&books), Timestamp(seq), &act) else {
             panic!("an act was not applied: {act:?}");
         };
-        books.apply(&decision, seq, Timestamp(seq), seq).unwrap();
+        books.apply(&decision, seq, Timestamp(seq)).unwrap();
         books.seal(seq, Timestamp(seq), Digest::ZERO);
     }
     books

@@ -9,6 +9,7 @@ use crate::asset::Asset;
 use crate::document::Document;
 use crate::economy::Day;
 use crate::id::{AccountId, AssetId, PluginName};
+use crate::number::AssetNumber;
 use crate::plugin::installation::entry_cost;
 use crate::quota::{Quota, Quotas};
 use crate::rejection::Rejection;
@@ -95,9 +96,12 @@ impl Books {
         Some(())
     }
 
-    /// Restores an account from a checkpoint. Returns false if it exists already.
+    /// Restores an account from a checkpoint. Returns false if it or its number exists already, or the
+    /// number is too high.
     pub(crate) fn restore_account(&mut self, id: AccountId, account: Arc<Account>) -> bool {
-        if self.accounts.contains_key(&id) {
+        if self.accounts.contains_key(&id)
+            || !self.numbers.restore_account(account.number, id.clone())
+        {
             return false;
         }
         self.usage.add_account(&account);
@@ -105,9 +109,15 @@ impl Books {
         true
     }
 
-    /// Restores an asset from a checkpoint. Returns false if it exists already.
-    pub(crate) fn restore_asset(&mut self, id: AssetId, asset: Arc<Asset>) -> bool {
-        if self.assets.contains_key(&id) {
+    /// Restores an asset from a checkpoint. Returns false if it or its number exists already, or the
+    /// number is too high.
+    pub(crate) fn restore_asset(
+        &mut self,
+        id: AssetId,
+        asset: Arc<Asset>,
+        number: AssetNumber,
+    ) -> bool {
+        if self.assets.contains_key(&id) || !self.numbers.restore_asset(number, id.clone()) {
             return false;
         }
         self.usage.add_asset(&asset);

@@ -126,8 +126,10 @@ fn limits_are_merged_by_asset() {
     // What is not set is not written.
     let json =
         serde_json::to_string(&*world.books.accounts()[&id::<AccountId>("user:1")]).expect("JSON");
-    expect![[r#"{"balances":{"coin":{"posted":0,"held":0},"gem":{"posted":0,"held":0}}}"#]]
-        .assert_eq(&json);
+    expect![[
+        r#"{"number":2,"balances":{"coin":{"posted":0,"held":0},"gem":{"posted":0,"held":0}}}"#
+    ]]
+    .assert_eq(&json);
 }
 
 #[test]

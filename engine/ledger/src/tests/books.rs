@@ -1,9 +1,9 @@
-//! Applying effects, linking histories, and taking books apart and together again.
+//! Applying effects, and taking books apart and together again.
 
 use super::script::{World, id};
 use crate::{
-    Amount, ApplyError, Books, Change, CheckpointEntry, Decision, Digest, HistoryLink, Movement,
-    Posting, Seed, Timestamp,
+    Amount, ApplyError, Books, Change, CheckpointEntry, Decision, Digest, Movement, Posting, Seed,
+    Timestamp,
 };
 
 const SETUP: &str = "
@@ -32,35 +32,10 @@ fn movement(
     }
 }
 
-fn apply(movements: &[Movement], changes: &[Change]) -> Result<Vec<HistoryLink>, ApplyError> {
+fn apply(movements: &[Movement], changes: &[Change]) -> Result<(), ApplyError> {
     let mut books = World::after(SETUP).books;
     let decision = Decision::recorded(movements.to_vec(), changes.to_vec());
-    books.apply(&decision, 99, Timestamp(99), 50)
-}
-
-#[test]
-fn movement_links_to_the_accounts_last_ones() {
-    let link = |source_previous, destination_previous| HistoryLink {
-        source_previous,
-        destination_previous,
-    };
-    // Issuing was movement number 1; these are 50, 51 and 52.
-    let links = apply(
-        &[
-            movement("user:1", "user:2", 99, 1),
-            movement("user:2", "user:1", 0, 100),
-            movement("issuer:coin", "user:2", -101, 1),
-        ],
-        &[],
-    );
-    assert_eq!(
-        links.expect("the movements fit"),
-        [
-            link(Some(1), None),
-            link(Some(50), Some(50)),
-            link(Some(1), Some(51))
-        ]
-    );
+    books.apply(&decision, 99, Timestamp(99))
 }
 
 #[test]

@@ -328,7 +328,7 @@ fn a_hold_that_is_placed_twice_does_not_fit() {
     let seq = books.seq() + 1;
     let at = world.at();
     assert_eq!(
-        books.apply(&placed, seq, at, 1),
+        books.apply(&placed, seq, at),
         Err(ApplyError::Hold { hold })
     );
 }

@@ -59,7 +59,11 @@ fn outside(books: &Books) -> BTreeMap<Place, i64> {
         | Violation::SwitchedOffAndOn { .. }
         | Violation::NameOfAnother { .. }
         | Violation::UsageMiscounted { .. }
-        | Violation::StateMiscounted { .. }) => panic!("{wrong}"),
+        | Violation::StateMiscounted { .. }
+        | Violation::AccountMisnumbered { .. }
+        | Violation::AssetMisnumbered { .. }
+        | Violation::AccountNumbersMiscounted { .. }
+        | Violation::AssetNumbersMiscounted { .. }) => panic!("{wrong}"),
     };
     check(books).into_iter().map(distance).collect()
 }
@@ -450,7 +454,7 @@ fn with_limits_in_gems(books: &Books, credit: u64, ceiling: u64) -> Option<Books
             admission: None,
         };
         let verdict = decide(Some(&limited), books.recorded_at(), &act);
-        let applied = |decision| limited.apply(decision, books.seq(), books.recorded_at(), 1);
+        let applied = |decision| limited.apply(decision, books.seq(), books.recorded_at());
         verdict
             .decision()
             .map(applied)?

@@ -82,7 +82,8 @@ fn account_keeps_what_a_put_leaves_out() {
     "#]].assert_eq(&world.said);
     let account = world.books.account(&id("user:1"));
     let json = serde_json::to_string(account.expect("the account was made"));
-    expect![[r#"{"metadata":[1],"balances":{}}"#]].assert_eq(&json.expect("an account is JSON"));
+    expect![[r#"{"number":0,"metadata":[1],"balances":{}}"#]]
+        .assert_eq(&json.expect("an account is JSON"));
 }
 
 #[test]

@@ -469,7 +469,7 @@ proptest! {
             let mut after = unlimited(before);
             if let Verdict::Applied(decision) = decide(Some(&after), at, act) {
                 let seq = before.seq() + 1;
-                after.apply(&decision, seq, at, 1).expect("it fits");
+                after.apply(&decision, seq, at).expect("it fits");
                 assert!(after.used(quota, at) > before.used(quota, at), "{quota}: {act:?}");
             }
         });

@@ -51,7 +51,6 @@ pub(super) struct World {
     pub(super) decisions: Vec<Decision>,
     pub(super) rejections: Vec<Rejection>,
     pub(super) said: String,
-    movements: u64,
     /// Milliseconds that have passed beside one for each record.
     waited: u64,
     calls: BTreeMap<String, Run>,
@@ -74,7 +73,6 @@ impl World {
             decisions: Vec::new(),
             rejections: Vec::new(),
             said: String::new(),
-            movements: 0,
             waited: 0,
             calls: BTreeMap::new(),
             origins: BTreeMap::new(),
@@ -120,12 +118,10 @@ impl World {
     pub(super) fn apply(&mut self, decision: Decision) {
         let seq = self.books.seq() + 1;
         let at = self.at();
-        let links = self
-            .books
-            .apply(&decision, seq, at, self.movements + 1)
+        self.books
+            .apply(&decision, seq, at)
             .expect("a decision fits the books that it was made for");
         self.books.seal(seq, at, Digest::of(&seq.to_be_bytes()));
-        self.movements += u64::try_from(links.len()).expect("lengths fit 64 bits");
         self.decisions.push(decision);
     }
 

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::script::{World, id};
 use crate::{
-    Amount, AssetId, Balance, Books, EconomyStatus, Hold, HoldId, Limit, OnExpiry, PluginName,
-    Posting, Reversal, Timestamp, TransferId, check,
+    AccountId, Amount, AssetId, Balance, Books, EconomyStatus, Hold, HoldId, Limit, OnExpiry,
+    PluginName, Posting, Reversal, Timestamp, TransferId, check,
 };
 
 /// Books that are well, then broken by hand.
@@ -34,9 +34,10 @@ fn check_broken(break_: impl FnOnce(&mut Books), expected: &Expect) {
 /// Gives an account of the books another balance, and leaves all others as they are.
 fn set(books: &mut Books, account: &str, asset: &str, posted: i64, held: u64) {
     let held = Limit::new(held).expect("a limit");
-    let account = books.accounts.entry(id(account)).or_default();
-    let balances = &mut Arc::make_mut(account).balances;
-    let before = balances.insert(id(asset), Balance { posted, held });
+    let account = books
+        .numbers
+        .account_or_new(&mut books.accounts, &id(account));
+    let before = account.balances.insert(id(asset), Balance { posted, held });
     books.usage.balances += u64::from(before.is_none());
 }
 
@@ -67,6 +68,7 @@ fn balances_of_unknown_assets_are_found() {
         &expect![[r#"
             issuer:coin has a balance in coin, which does not exist
             user:1 has a balance in coin, which does not exist
+            there are 1 asset numbers and 0 assets
             user:1 has a credit limit in coin, which is no currency"#]],
     );
 }
@@ -77,6 +79,7 @@ fn issuers_of_other_assets_are_found() {
         |books| {
             let gem = World::after("asset gem").books.assets;
             books.assets.extend(gem);
+            books.numbers.number_asset(&id("gem"));
             set(books, "issuer:coin", "gem", -5, 0);
             set(books, "user:2", "gem", 5, 0);
         },
@@ -235,6 +238,47 @@ fn a_name_that_stands_for_another_plugin_is_found() {
             books.bound_names.remove(&id::<PluginName>("shop"));
         },
         &expect!["the name shop is bound to no plugin, and `shop` is installed under it"],
+    );
+}
+
+#[test]
+fn numbers_of_other_accounts_are_found() {
+    check_broken(
+        |books| {
+            let mut account = books.accounts[&id::<AccountId>("user:1")].clone();
+            Arc::make_mut(&mut account).number.0 += 1;
+            books.accounts.insert(id("user:1"), account);
+        },
+        &expect!["user:1 has the number 2, which stands for `user:2`"],
+    );
+    check_broken(
+        |books| {
+            let mut account = books.accounts[&id::<AccountId>("user:1")].clone();
+            Arc::make_mut(&mut account).number.0 = 99;
+            books.accounts.insert(id("user:1"), account);
+        },
+        &expect!["user:1 has the number 99, which stands for no account"],
+    );
+}
+
+#[test]
+fn numbers_without_an_account_are_found() {
+    check_broken(
+        |books| drop(books.accounts.remove(&id::<AccountId>("user:2"))),
+        &expect!["there are 4 account numbers and 3 accounts"],
+    );
+}
+
+#[test]
+fn assets_without_a_number_are_found() {
+    check_broken(
+        |books| {
+            let gem = World::after("asset gem").books;
+            books.assets.extend(gem.assets);
+        },
+        &expect![[r#"
+            the number of gem stands for no asset
+            there are 1 asset numbers and 2 assets"#]],
     );
 }
 

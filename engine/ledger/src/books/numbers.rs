@@ -1,0 +1,187 @@
+//! Numbers of accounts and assets: assignment, restoration from a checkpoint, and translation.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+
+use super::Books;
+use super::apply::ApplyError;
+use crate::account::Account;
+use crate::id::{AccountId, AssetId};
+use crate::limits::{ACCOUNTS_QUOTA_MAX, ASSETS_QUOTA_MAX};
+use crate::movement::{Movement, NumberedMovement, Posting};
+use crate::number::{AccountNumber, AssetNumber};
+
+/// Names by number. A number that is not restored yet has none.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct NumberedNames<T> {
+    names: Vector<Option<T>>,
+}
+
+/// The numbers of an economy's accounts and assets. An account contains its own number; the numbers of
+/// assets are kept here.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Numbers {
+    accounts: NumberedNames<AccountId>,
+    assets: NumberedNames<AssetId>,
+    of_assets: OrdMap<AssetId, AssetNumber>,
+}
+
+impl<T> Default for NumberedNames<T> {
+    fn default() -> Self {
+        Self {
+            names: Vector::new(),
+        }
+    }
+}
+
+impl<T: Clone> NumberedNames<T> {
+    fn name(&self, number: u32) -> Option<&T> {
+        self.names.get(usize::try_from(number).ok()?)?.as_ref()
+    }
+
+    /// Assigns the next number to a name.
+    fn assign(&mut self, name: T) -> u32 {
+        let number = u32::try_from(self.names.len());
+        let number = number.expect("the quotas of accounts and assets are below 2^32");
+        self.names.push_back(Some(name));
+        number
+    }
+
+    /// Assigns a number of a checkpoint. Returns false if it has a name already, or is not below `end`.
+    ///
+    /// A checkpoint is in the order of names, so a number may be far beyond the present ones; `end` bounds
+    /// the memory that a wrong one takes.
+    fn restore(&mut self, number: u32, name: T, end: u64) -> bool {
+        let Ok(index) = usize::try_from(number) else {
+            return false;
+        };
+        if u64::from(number) >= end {
+            return false;
+        }
+        while self.names.len() <= index {
+            self.names.push_back(None);
+        }
+        let slot = self.names.get_mut(index);
+        let slot = slot.filter(|slot| slot.is_none());
+        slot.is_some_and(|slot| slot.replace(name).is_none())
+    }
+}
+
+impl Numbers {
+    /// Returns how many account numbers are assigned.
+    pub(crate) fn accounts(&self) -> usize {
+        self.accounts.names.len()
+    }
+
+    /// Returns how many asset numbers are assigned.
+    pub(crate) fn assets(&self) -> usize {
+        self.assets.names.len()
+    }
+
+    /// Returns the numbers of all assets.
+    pub(crate) fn into_asset_numbers(self) -> OrdMap<AssetId, AssetNumber> {
+        self.of_assets
+    }
+
+    /// Returns an account for a change; creates it if it does not exist.
+    pub(crate) fn account_or_new<'a>(
+        &mut self,
+        accounts: &'a mut OrdMap<AccountId, Arc<Account>>,
+        account: &AccountId,
+    ) -> &'a mut Account {
+        let entry = accounts.entry(account.clone()).or_insert_with(|| {
+            Arc::new(Account {
+                number: AccountNumber(self.accounts.assign(account.clone())),
+                ..Account::default()
+            })
+        });
+        Arc::make_mut(entry)
+    }
+
+    /// Assigns a number to an asset, unless it has one.
+    pub(crate) fn number_asset(&mut self, asset: &AssetId) {
+        if !self.of_assets.contains_key(asset) {
+            let number = AssetNumber(self.assets.assign(asset.clone()));
+            self.of_assets.insert(asset.clone(), number);
+        }
+    }
+
+    pub(super) fn restore_account(&mut self, number: AccountNumber, name: AccountId) -> bool {
+        self.accounts.restore(number.0, name, ACCOUNTS_QUOTA_MAX)
+    }
+
+    pub(super) fn restore_asset(&mut self, number: AssetNumber, name: AssetId) -> bool {
+        let restored = self
+            .assets
+            .restore(number.0, name.clone(), ASSETS_QUOTA_MAX);
+        restored && self.of_assets.insert(name, number).is_none()
+    }
+}
+
+impl Books {
+    /// Returns the number of an account.
+    pub fn account_number(&self, account: &AccountId) -> Option<AccountNumber> {
+        Some(self.account(account)?.number)
+    }
+
+    /// Returns the name of the account that has a number.
+    pub fn account_name(&self, number: AccountNumber) -> Option<&AccountId> {
+        self.numbers.accounts.name(number.0)
+    }
+
+    /// Returns the number of an asset.
+    pub fn asset_number(&self, asset: &AssetId) -> Option<AssetNumber> {
+        self.numbers.of_assets.get(asset).copied()
+    }
+
+    /// Returns the id of the asset that has a number.
+    pub fn asset_name(&self, number: AssetNumber) -> Option<&AssetId> {
+        self.numbers.assets.name(number.0)
+    }
+
+    /// Returns a movement with numbers in place of names; none if an account or the asset does not exist.
+    pub fn number_movement(&self, movement: &Movement) -> Option<NumberedMovement> {
+        let posting = &movement.posting;
+        Some(NumberedMovement {
+            part: movement.part,
+            source: self.account_number(&posting.source)?,
+            destination: self.account_number(&posting.destination)?,
+            asset: self.asset_number(&posting.asset)?,
+            amount: posting.amount,
+            source_after: movement.source_after,
+            destination_after: movement.destination_after,
+        })
+    }
+
+    /// Returns a movement with names in place of numbers; none if a number is not assigned.
+    pub fn name_movement(&self, movement: &NumberedMovement) -> Option<Movement> {
+        self.resolve(movement).ok()
+    }
+
+    /// Returns true if every number is assigned: after a restoration, that no account or asset is missing
+    /// between others.
+    pub fn is_complete(&self) -> bool {
+        self.numbers.accounts() == self.accounts.len() && self.numbers.assets() == self.assets.len()
+    }
+
+    pub(super) fn resolve(&self, movement: &NumberedMovement) -> Result<Movement, ApplyError> {
+        let account = |number: AccountNumber| {
+            let name = self.account_name(number).cloned();
+            name.ok_or(ApplyError::AccountNumber { number })
+        };
+        let number = movement.asset;
+        let asset = self.asset_name(number).cloned();
+        Ok(Movement {
+            part: movement.part,
+            posting: Posting {
+                source: account(movement.source)?,
+                destination: account(movement.destination)?,
+                asset: asset.ok_or(ApplyError::AssetNumber { number })?,
+                amount: movement.amount,
+            },
+            source_after: movement.source_after,
+            destination_after: movement.destination_after,
+        })
+    }
+}
