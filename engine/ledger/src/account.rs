@@ -1,33 +1,16 @@
 //! Accounts and their balances.
 
-use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::account_limits::{AccountLimits, LimitsPatch};
-use crate::amount::Limit;
+use crate::balances::{Balance, Balances};
 use crate::document::Document;
 use crate::id::{AccountId, AssetId};
 use crate::limits::BALANCE_MAX;
 use crate::number::AccountNumber;
 use crate::patch::Patch;
 use crate::rejection::Rejection;
-
-/// The balance of one account in one asset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Balance {
-    /// The sum of all postings. It is negative only on issuers and within a credit limit.
-    pub posted: i64,
-    /// The amount that holds reserve.
-    pub held: Limit,
-}
-
-impl Balance {
-    /// Returns the posted amount that is not held.
-    pub fn available(self) -> i64 {
-        self.posted.saturating_sub(self.held.signed())
-    }
-}
 
 /// The status of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -65,7 +48,7 @@ pub struct Account {
     pub metadata: Option<Document>,
     /// The balances: one for each asset that was ever posted, held or limited here.
     #[serde(default)]
-    pub balances: OrdMap<AssetId, Balance>,
+    pub balances: Balances,
 }
 
 impl Account {

@@ -1,6 +1,7 @@
 //! Limits on the balances of an account.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,16 @@ use crate::id::AssetId;
 /// Items never have a credit limit. Each asset with a limit also has a balance, even if it is zero, so that
 /// the quota of balances bounds the number of limits of an economy.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "LimitMaps", into = "LimitMaps")]
+pub struct AccountLimits(
+    /// The limits; none if no limit is set, as on most accounts.
+    Option<Arc<LimitMaps>>,
+);
+
+/// Limits by asset.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct AccountLimits {
+struct LimitMaps {
     /// The most that balances may be below zero.
     #[serde(skip_serializing_if = "OrdMap::is_empty")]
     credit_limit: OrdMap<CurrencyId, Amount>,
@@ -24,50 +33,76 @@ pub struct AccountLimits {
     ceiling: OrdMap<AssetId, Limit>,
 }
 
+impl From<LimitMaps> for AccountLimits {
+    fn from(maps: LimitMaps) -> Self {
+        let is_empty = maps.credit_limit.is_empty() && maps.ceiling.is_empty();
+        Self((!is_empty).then(|| Arc::new(maps)))
+    }
+}
+
+impl From<AccountLimits> for LimitMaps {
+    fn from(limits: AccountLimits) -> Self {
+        limits.0.map(Arc::unwrap_or_clone).unwrap_or_default()
+    }
+}
+
+static NO_LIMITS: LazyLock<LimitMaps> = LazyLock::new(LimitMaps::default);
+
 impl AccountLimits {
     /// Returns true if no limit is set.
     pub fn is_empty(&self) -> bool {
-        self.credit_limit.is_empty() && self.ceiling.is_empty()
+        self.0.is_none()
+    }
+
+    fn maps(&self) -> &LimitMaps {
+        self.0.as_deref().unwrap_or_else(|| &NO_LIMITS)
     }
 
     /// Returns the most that the balance in an asset may be below zero.
     pub fn credit_limit(&self, asset: &AssetId) -> Limit {
-        self.credit_limit
-            .get(asset)
-            .map_or(Limit::ZERO, |credit| credit.as_limit())
+        let credit = self
+            .0
+            .as_ref()
+            .and_then(|maps| maps.credit_limit.get(asset));
+        credit.map_or(Limit::ZERO, |credit| credit.as_limit())
     }
 
     /// Returns the most that the balance in an asset may be.
     pub fn ceiling(&self, asset: &AssetId) -> Limit {
-        self.ceiling.get(asset).copied().unwrap_or(Limit::MAX)
+        let ceiling = self.0.as_ref().and_then(|maps| maps.ceiling.get(asset));
+        ceiling.copied().unwrap_or(Limit::MAX)
     }
 
     /// Returns all credit limits, by asset.
     pub fn credit_limits(&self) -> &OrdMap<CurrencyId, Amount> {
-        &self.credit_limit
+        &self.maps().credit_limit
     }
 
     /// Returns all ceilings, by asset.
     pub fn ceilings(&self) -> &OrdMap<AssetId, Limit> {
-        &self.ceiling
+        &self.maps().ceiling
     }
 
     /// Returns these limits after a change.
     #[must_use]
-    pub(crate) fn changed(mut self, change: &LimitsChange) -> Self {
+    pub(crate) fn changed(self, change: &LimitsChange) -> Self {
+        if change.is_empty() {
+            return self;
+        }
+        let mut maps = LimitMaps::from(self);
         for (asset, credit) in &change.credit_limit {
             match credit {
-                Some(credit) => drop(self.credit_limit.insert(asset.clone(), *credit)),
-                None => drop(self.credit_limit.remove(asset)),
+                Some(credit) => drop(maps.credit_limit.insert(asset.clone(), *credit)),
+                None => drop(maps.credit_limit.remove(asset)),
             }
         }
         for (asset, ceiling) in &change.ceiling {
             match ceiling {
-                Some(ceiling) => drop(self.ceiling.insert(asset.clone(), *ceiling)),
-                None => drop(self.ceiling.remove(asset)),
+                Some(ceiling) => drop(maps.ceiling.insert(asset.clone(), *ceiling)),
+                None => drop(maps.ceiling.remove(asset)),
             }
         }
-        self
+        maps.into()
     }
 }
 
@@ -112,3 +147,31 @@ impl LimitsChange {
 
 /// Limits of one kind in a patch, by asset: an absent asset keeps its limit, and `null` removes it.
 pub type LimitsPatch = BTreeMap<AssetId, Option<Limit>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_most_accounts_take_a_pointer() {
+        assert_eq!(size_of::<AccountLimits>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn limits_without_an_entry_are_those_of_a_new_account() {
+        let asset: AssetId = "coin".parse().expect("an asset");
+        let set = LimitsChange {
+            ceiling: [(asset.clone(), Some(Limit::ZERO))].into(),
+            ..LimitsChange::default()
+        };
+        let removed = LimitsChange {
+            ceiling: [(asset, None)].into(),
+            ..LimitsChange::default()
+        };
+        let limited = AccountLimits::default().changed(&set);
+        assert!(!limited.is_empty());
+        assert_eq!(limited.changed(&removed), AccountLimits::default());
+        let read: AccountLimits = serde_json::from_str("{}").expect("JSON");
+        assert_eq!(read, AccountLimits::default());
+    }
+}

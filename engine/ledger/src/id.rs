@@ -205,6 +205,12 @@ impl AccountId {
         self.kind() == AccountKind::Issuer
     }
 
+    /// Returns true if the account is the issuer of an asset.
+    pub fn is_issuer_of(&self, asset: &AssetId) -> bool {
+        let issued = self.0.split_once(':');
+        issued.is_some_and(|(kind, issued)| kind == ISSUER && issued == asset.as_str())
+    }
+
     /// Returns true if the account belongs to a plugin.
     pub fn belongs_to(&self, plugin: &PluginName) -> bool {
         self.kind() == AccountKind::Plugin(plugin.as_str())
@@ -331,6 +337,10 @@ mod tests {
         let issuer = AccountId::issuer(&asset);
         assert_eq!(issuer.as_str().parse::<AccountId>(), Ok(issuer.clone()));
         assert!(issuer.is_issuer());
+        assert!(issuer.is_issuer_of(&asset));
+        assert!(!issuer.is_issuer_of(&"b:c:d".parse().expect("an asset")));
+        let other: AccountId = "a:b:c:d".parse().expect("an account");
+        assert!(!other.is_issuer_of(&asset));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub fn check(books: &Books) -> Vec<Violation> {
     let mut sums: BTreeMap<&AssetId, i128> =
         books.assets().keys().map(|asset| (asset, 0)).collect();
     for (id, account) in books.accounts() {
-        for (asset, balance) in &account.balances {
+        for (asset, balance) in account.balances.iter() {
             let posted = balance.posted;
             let held = balance.held;
             let key = || (id.clone(), asset.clone());
@@ -56,7 +56,7 @@ pub fn check(books: &Books) -> Vec<Violation> {
                 let (account, asset) = key();
                 found.push(Violation::UnknownAsset { account, asset });
             }
-            if id.is_issuer() && *id != AccountId::issuer(asset) {
+            if id.is_issuer() && !id.is_issuer_of(asset) {
                 let (account, asset) = key();
                 found.push(Violation::ForeignIssuer { account, asset });
             }
@@ -224,7 +224,7 @@ fn check_holds(books: &Books) -> Vec<Violation> {
         }
     };
     for (id, account) in books.accounts() {
-        for (asset, balance) in &account.balances {
+        for (asset, balance) in account.balances.iter() {
             let sum = counted.remove(&(id, asset)).unwrap_or(0);
             compare(id, asset, balance.held, sum);
         }

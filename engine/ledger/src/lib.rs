@@ -67,6 +67,7 @@ mod account_limits;
 mod act;
 mod amount;
 mod asset;
+mod balances;
 mod books;
 mod call;
 mod checkpoint_entry;
@@ -99,7 +100,7 @@ mod working_balances;
 #[cfg(test)]
 mod tests;
 
-pub use account::{Account, AccountPatch, AccountStatus, Balance};
+pub use account::{Account, AccountPatch, AccountStatus};
 pub use account_limits::{AccountLimits, LimitsChange, LimitsPatch};
 pub use act::{
     Act, AssetPatch, Authority, BatchRequest, CaptureRequest, Force, HoldRequest, IssueRequest,
@@ -107,6 +108,7 @@ pub use act::{
 };
 pub use amount::{Amount, Limit};
 pub use asset::{Asset, AssetKind, CurrencyId};
+pub use balances::{Balance, Balances};
 pub use books::{ApplyError, Books};
 pub use call::draft::Draft;
 pub use call::request::{CallRequest, SpendLimit};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{Books, EXPIRED_REMOVED_MAX, FlowKey};
-use crate::account::{AccountStatus, Balance};
+use crate::account::AccountStatus;
 use crate::account_limits::LimitsChange;
 use crate::asset::Asset;
+use crate::balances::Balance;
 use crate::decision::{Change, Decision};
 use crate::digest::Digest;
 use crate::document::Document;
@@ -121,16 +122,18 @@ impl Books {
                 asset: asset.clone(),
             };
             let account = Arc::make_mut(self.accounts.get_mut(account).ok_or_else(mismatch)?);
-            let before = account.balance(asset);
-            let posted = before
-                .posted
-                .checked_add(by)
-                .filter(|posted| *posted == after);
+            let present = account.balances.get_mut(asset);
+            let before = present.as_ref().map_or(0, |balance| balance.posted);
+            let posted = before.checked_add(by).filter(|posted| *posted == after);
             let posted = posted.ok_or_else(mismatch)?;
-            let replaced = account
-                .balances
-                .insert(asset.clone(), Balance { posted, ..before });
-            if replaced.is_none() {
+            if let Some(balance) = present {
+                balance.posted = posted;
+            } else {
+                let new = Balance {
+                    posted,
+                    ..Balance::default()
+                };
+                account.balances.insert(self.numbers.shared(asset), new);
                 self.usage.add_balance();
             }
             Ok(())
@@ -230,7 +233,8 @@ impl Books {
         account.limits = std::mem::take(&mut account.limits).changed(limits);
         for asset in limits.assets_set() {
             if !account.balances.contains_key(asset) {
-                account.balances.insert(asset.clone(), Balance::default());
+                let asset = self.numbers.shared(asset);
+                account.balances.insert(asset, Balance::default());
                 self.usage.add_balance();
             }
         }

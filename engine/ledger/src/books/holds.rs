@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{ApplyError, Books};
-use crate::account::Balance;
 use crate::amount::{Amount, Limit};
+use crate::balances::Balance;
 use crate::hold::{Hold, Reservation};
 use crate::id::{AccountId, HoldId};
 use crate::time::Timestamp;

@@ -79,6 +79,13 @@ impl Numbers {
         self.assets.names.len()
     }
 
+    /// Returns an asset's id that shares its text with the other balances in the asset. Without it each
+    /// account would keep the text of the request that created its balance.
+    pub(crate) fn shared(&self, asset: &AssetId) -> AssetId {
+        let shared = self.of_assets.get_key_value(asset);
+        shared.map_or(asset, |(shared, _)| shared).clone()
+    }
+
     /// Returns the numbers of all assets.
     pub(crate) fn into_asset_numbers(self) -> OrdMap<AssetId, AssetNumber> {
         self.of_assets

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Books;
 use super::usage::{UsageCounters, metadata_bytes, to_u64};
-use crate::account::{Account, Balance};
+use crate::account::Account;
 use crate::asset::Asset;
+use crate::balances::Balance;
 use crate::document::Document;
 use crate::economy::Day;
 use crate::id::{AccountId, AssetId, PluginName};
@@ -89,24 +90,27 @@ impl Books {
         change: impl FnOnce(Balance) -> Option<Balance>,
     ) -> Option<()> {
         let account = Arc::make_mut(self.accounts.get_mut(account)?);
-        let balance = change(account.balance(asset))?;
-        if account.balances.insert(asset.clone(), balance).is_none() {
+        if let Some(balance) = account.balances.get_mut(asset) {
+            *balance = change(*balance)?;
+        } else {
+            let new = change(Balance::default())?;
+            account.balances.insert(self.numbers.shared(asset), new);
             self.usage.add_balance();
         }
         Some(())
     }
 
     /// Restores an account from a checkpoint. Returns false if it or its number exists already, or the
-    /// number is too high.
-    pub(crate) fn restore_account(&mut self, id: AccountId, account: Arc<Account>) -> bool {
-        if self.accounts.contains_key(&id)
-            || !self.numbers.restore_account(account.number, id.clone())
-        {
+    /// number is too high; the books must then be discarded.
+    pub(crate) fn restore_account(&mut self, id: AccountId, mut account: Arc<Account>) -> bool {
+        if !self.numbers.restore_account(account.number, id.clone()) {
             return false;
         }
         self.usage.add_account(&account);
-        self.accounts.insert(id, account);
-        true
+        let numbers = &self.numbers;
+        let balances = &mut Arc::make_mut(&mut account).balances;
+        balances.replace_keys(|asset| numbers.shared(asset));
+        self.accounts.insert(id, account).is_none()
     }
 
     /// Restores an asset from a checkpoint. Returns false if it or its number exists already, or the

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::account::{Account, AccountPatch, AccountStatus, Balance};
+use crate::account::{Account, AccountPatch, AccountStatus};
 use crate::account_limits::{LimitsChange, LimitsPatch};
 use crate::amount::{Amount, Limit};
 use crate::asset::{Asset, CurrencyId};
+use crate::balances::Balance;
 use crate::books::Books;
 use crate::decision::{Change, Decision};
 use crate::id::{AccountId, AccountKind, AssetId};
@@ -199,7 +200,7 @@ fn check_limit_counts(
     }
     let assets = change.assets_set();
     let new: BTreeSet<&AssetId> = assets
-        .filter(|asset| !present.balances.contains_key(*asset))
+        .filter(|asset| !present.balances.contains_key(asset))
         .collect();
     let more = u64::try_from(new.len()).unwrap_or(u64::MAX);
     books.check_room(Quota::Balances, books.usage.balances, more)

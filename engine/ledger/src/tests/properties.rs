@@ -160,7 +160,7 @@ proptest! {
                         continue;
                     }
                     let after = world.books.account(account).expect("accounts stay");
-                    for (asset, had) in &balances.balances {
+                    for (asset, had) in balances.balances.iter() {
                         assert!(after.balance(asset).posted >= had.posted, "{account} {act:?}");
                     }
                 }
@@ -246,7 +246,7 @@ proptest! {
             let accepted = matches!(verdict, Verdict::Applied(_) | Verdict::Unchanged);
             prop_assert_eq!(accepted, expected, "{:?}: {:?}", act, verdict);
             for (id, account) in world.books.accounts() {
-                for (asset, balance) in &account.balances {
+                for (asset, balance) in account.balances.iter() {
                     let kept = model.balance(id.as_str(), asset.as_str());
                     prop_assert_eq!(i128::from(balance.posted), kept, "{} {}", id, asset);
                     let held = model.held(id.as_str(), asset.as_str());

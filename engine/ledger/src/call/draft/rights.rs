@@ -115,7 +115,7 @@ impl Draft {
         }
         // An issuer has one asset; a posting in another asset would create a balance without backing.
         let issues_another =
-            |account: &&AccountId| account.is_issuer() && **account != AccountId::issuer(asset);
+            |account: &&AccountId| account.is_issuer() && !account.is_issuer_of(asset);
         if let Some(issuer) = [source, destination].into_iter().find(issues_another) {
             return Err(Refusal::NotGranted {
                 what: format!("move {asset} on `{issuer}`, which issues another asset"),
