@@ -75,12 +75,6 @@ impl Books {
         self.check_room(Quota::MetadataBytes, self.usage.metadata_bytes, more)
     }
 
-    /// Returns true if an account has a balance in an asset, even if it is zero.
-    pub(crate) fn has_balance(&self, account: &AccountId, asset: &AssetId) -> bool {
-        let account = self.account(account);
-        account.is_some_and(|account| account.balances.contains_key(asset))
-    }
-
     /// Changes a balance of an account, and counts the balance if it is new. Returns none if the account
     /// does not exist, or `change` returns none.
     pub(super) fn change_balance(

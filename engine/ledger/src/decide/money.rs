@@ -11,7 +11,7 @@ use crate::movement::Posting;
 use crate::rejection::Rejection;
 
 use super::verdict::Verdict;
-use crate::working_balances::{Funds, WorkingBalances, accounts, check_accounts};
+use crate::working_balances::{Funds, WorkingBalances, accounts};
 
 pub(super) fn transfer(books: &Books, request: &TransferRequest) -> Result<Verdict, Rejection> {
     let postings = request.postings.as_slice();
@@ -34,7 +34,7 @@ pub(super) fn batch(books: &Books, request: &BatchRequest) -> Result<Verdict, Re
             if let Some(cap) = &request.cap {
                 cap.check_more(&mut moved, postings)?;
             }
-            check_accounts(books, postings, Funds::Spendable)?;
+            balances.check_accounts(postings, Funds::Spendable)?;
             balances.post_all(postings, part, Funds::Spendable)
         };
         let posted = post().map_err(|rejection| Rejection::InBatch {
@@ -109,8 +109,8 @@ pub(super) fn post_all(
     mut changes: Vec<Change>,
     plugin: Option<&PluginName>,
 ) -> Result<Verdict, Rejection> {
-    check_accounts(books, postings, funds)?;
     let mut balances = WorkingBalances::new(books);
+    balances.check_accounts(postings, funds)?;
     let movements = balances.post_all(postings, 0, funds)?;
     // Nothing can fail from here on.
     changes.extend(balances.supply_moved(plugin));
