@@ -110,6 +110,22 @@ impl Index {
         self.shared.failure()
     }
 
+    /// Returns true if no full tail waits and no merge is due.
+    #[cfg(test)]
+    pub(super) fn is_settled(&self) -> bool {
+        self.shared.is_idle()
+    }
+
+    /// Returns the kind, level, entries and length of each run, for figures.
+    #[cfg(test)]
+    pub(super) fn describe(&self) -> String {
+        let runs = self.shared.view().runs.descriptions();
+        let line = |run: &super::manifest::RunDescription| {
+            format!("{:?} {} {} {}\n", run.kind, run.level, run.entries, run.length)
+        };
+        runs.iter().map(line).collect()
+    }
+
     /// Returns the bytes of filters and of first entries of pages in memory.
     pub(crate) fn memory(&self) -> usize {
         self.shared.view().runs.memory()

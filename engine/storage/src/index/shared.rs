@@ -60,6 +60,7 @@ pub(super) enum BuilderEnd {
 
 #[derive(Default)]
 struct BuilderState {
+    is_idle: bool,
     end: Option<BuilderEnd>,
     has_stopped: bool,
     flush_failure: Option<IndexError>,
@@ -218,9 +219,18 @@ impl IndexShared {
                 None if waiting => return Some(BuilderWork::Flush),
                 None => {}
             }
+            builder.is_idle = true;
             let woken = self.work.wait(builder);
             builder = woken.unwrap_or_else(PoisonError::into_inner);
+            builder.is_idle = false;
         }
+    }
+
+    /// Returns true if the builder waits for work.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        let builder = self.builder();
+        builder.is_idle && self.view.load().frozen.is_empty()
     }
 
     /// Notes the result of work.

@@ -1,1 +1,74 @@
-//! x
+//! The index next to the log: exact against a naive model, after power cuts, faults and damage, and while it is built.
+
+mod concurrent;
+mod faults;
+mod figures;
+mod histories;
+mod memory_folder;
+mod model;
+mod openings;
+mod power;
+mod tampered;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::folder::IndexFolder;
+use super::record_index::{Index, IndexOptions};
+use super::shared::IndexConfig;
+use memory_folder::MemoryFolder;
+use model::{Model, TestLog};
+
+/// The secret of the indexes of these tests.
+const SECRET: [u8; 16] = [7; 16];
+
+/// Sizes with which a few records make runs of several levels.
+fn tiny() -> IndexConfig {
+    IndexConfig {
+        tail_records: 8,
+        tail_sides: 64,
+        fan_out: 2,
+        frozen_max: 2,
+        retry_pause: Duration::from_millis(1),
+    }
+}
+
+fn options(verified: bool) -> IndexOptions {
+    IndexOptions {
+        verified,
+        secret: SECRET,
+        config: tiny(),
+    }
+}
+
+/// Opens an index that has to open.
+fn open(folder: &MemoryFolder, log: &TestLog, verified: bool) -> Index {
+    let folder: Arc<dyn IndexFolder> = Arc::new(folder.clone());
+    Index::open(folder, log, &options(verified)).unwrap()
+}
+
+/// Adds the records of the model that the index does not have, a few at a time.
+fn fill(index: &Index, model: &Model) {
+    let start = usize::try_from(index.indexed()).unwrap();
+    for part in model.records[start..].chunks(3) {
+        let last = part.last().unwrap().record;
+        index.add_blocking(part, model.log.head(last)).unwrap();
+    }
+}
+
+/// Waits until no merge is due and no tail waits.
+fn settle(index: &Index) {
+    while !index.is_settled() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Writes the index of a model, settled and closed.
+fn written(model: &Model) -> MemoryFolder {
+    let folder = MemoryFolder::default();
+    let index = open(&folder, &model.log, false);
+    fill(&index, model);
+    settle(&index);
+    index.close().unwrap();
+    folder
+}

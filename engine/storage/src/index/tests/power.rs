@@ -1,0 +1,69 @@
+//! Power cuts: after each change of the folder, with unsynced changes kept, lost, torn or in another order.
+
+use super::memory_folder::{Cut, MemoryFolder};
+use super::model::Model;
+use super::{fill, open, settle};
+use crate::index::opening::IndexOrigin;
+
+/// The number of mixtures of kept, lost and torn changes for each place of a cut.
+const MIXTURES: u64 = 4;
+
+#[test]
+fn each_power_cut_leaves_a_prefix_or_nothing() {
+    let model = Model::random(150, 21);
+    let folder = MemoryFolder::default();
+    let index = open(&folder, &model.log, false);
+    fill(&index, &model);
+    settle(&index);
+    index.close().unwrap();
+    let mut newest = 0;
+    for changes in 0..=folder.changes() {
+        let mixtures = (0..MIXTURES).map(|seed| Cut::Mixes(changes as u64 * MIXTURES + seed));
+        for cut in [Cut::LosesAll, Cut::KeepsAll].into_iter().chain(mixtures) {
+            let image = folder.cut(changes, cut);
+            let index = open(&image, &model.log, true);
+            let is_discarded = matches!(index.origin(), IndexOrigin::Discarded(_));
+            assert!(!is_discarded, "{changes} {cut:?}: {:?}", index.origin());
+            let covered = index.indexed();
+            model.upto(covered).compare(&index).unwrap();
+            if matches!(cut, Cut::LosesAll) {
+                assert!(covered >= newest, "{changes}: {covered} after {newest}");
+                newest = covered;
+            }
+            // The image is continued like any other index.
+            if changes % 5 == 0 {
+                fill(&index, &model);
+                model.compare(&index).unwrap();
+                index.close().unwrap();
+                let index = open(&image, &model.log, true);
+                assert_eq!(index.indexed(), 150);
+                model.compare(&index).unwrap();
+            }
+        }
+    }
+    assert_eq!(newest, 150);
+}
+
+#[test]
+fn a_power_cut_during_the_removal_of_an_index_leaves_no_part_of_it() {
+    let model = Model::random(60, 1);
+    let other = super::model::TestLog {
+        file_id: [2; 16],
+        ..model.log
+    };
+    let folder = MemoryFolder::default();
+    let index = open(&folder, &model.log, false);
+    fill(&index, &model);
+    index.close().unwrap();
+    let index = open(&folder, &other, false);
+    let renamed = Model { log: other, ..model.clone() };
+    fill(&index, &renamed);
+    index.close().unwrap();
+    for changes in 0..=folder.changes() {
+        for seed in 0..MIXTURES {
+            let image = folder.cut(changes, Cut::Mixes(seed));
+            let index = open(&image, &other, true);
+            renamed.upto(index.indexed()).compare(&index).unwrap();
+        }
+    }
+}
