@@ -5,6 +5,7 @@ mod builder;
 mod entry;
 mod error;
 mod filter;
+#[cfg_attr(not(test), expect(dead_code, reason = "the log will use it"))]
 mod folder;
 pub(crate) mod idempotency_keys;
 mod identity;
@@ -12,7 +13,7 @@ mod manifest;
 mod merge;
 mod opening;
 mod page;
-#[expect(dead_code, reason = "the log will use it")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the log will use it"))]
 mod record_index;
 mod run;
 mod run_writer;

@@ -178,7 +178,8 @@ impl IndexBuilder {
         let inputs = merge.finish(&mut runs)?;
         self.commit(&runs, view.covered, view.head)?;
         self.merge_file = None;
-        self.shared.change_view(|view: &mut IndexView| view.runs = runs.clone());
+        self.shared
+            .change_view(|view: &mut IndexView| view.runs = runs.clone());
         self.unnamed.extend(inputs);
         self.remove_unnamed();
         Ok(true)
@@ -212,7 +213,8 @@ impl IndexBuilder {
         manifest.store(&*self.folder).map_err(|failure| {
             if failure.is_uncertain {
                 self.unnamed.append(&mut self.flush_files);
-                self.unnamed.extend(self.merge_file.take_if(|_| self.merge.is_none()));
+                self.unnamed
+                    .extend(self.merge_file.take_if(|_| self.merge.is_none()));
             }
             failure.error
         })

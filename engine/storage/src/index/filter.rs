@@ -46,7 +46,10 @@ impl FilterGroup {
 
     /// Returns the bytes in memory.
     pub(super) fn memory(&self) -> usize {
-        let slots = self.filter.as_ref().map_or(0, |filter| filter.fingerprints.len());
+        let slots = self
+            .filter
+            .as_ref()
+            .map_or(0, |filter| filter.fingerprints.len());
         size_of::<Self>() + slots * size_of::<u16>()
     }
 
@@ -54,7 +57,10 @@ impl FilterGroup {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.first_page.to_le_bytes());
         out.extend_from_slice(&self.first.to_le_bytes());
-        let slots = self.filter.as_ref().map_or(0, |filter| filter.fingerprints.len());
+        let slots = self
+            .filter
+            .as_ref()
+            .map_or(0, |filter| filter.fingerprints.len());
         let slots = u32::try_from(slots).unwrap_or(0);
         out.extend_from_slice(&slots.to_le_bytes());
         if let Some(filter) = &self.filter {
@@ -62,7 +68,12 @@ impl FilterGroup {
             out.extend_from_slice(&descriptor.seed.to_le_bytes());
             out.extend_from_slice(&descriptor.segment_length.to_le_bytes());
             out.extend_from_slice(&descriptor.segment_count_length.to_le_bytes());
-            out.extend(filter.fingerprints.iter().flat_map(|slot| slot.to_le_bytes()));
+            out.extend(
+                filter
+                    .fingerprints
+                    .iter()
+                    .flat_map(|slot| slot.to_le_bytes()),
+            );
         }
     }
 

@@ -46,7 +46,10 @@ impl RealFolder {
         if !path.is_dir() {
             std::fs::create_dir(path)?;
             // The folder's own name is in the folder above it.
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            if let Some(parent) = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty())
+            {
                 File::open(parent)?.sync_all()?;
             }
         }

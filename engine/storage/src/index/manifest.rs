@@ -112,8 +112,11 @@ impl IndexManifest {
             }
         };
         let bytes = self.encode();
-        let file = folder.create(MANIFEST_NEW).map_err(certain("create", MANIFEST_NEW))?;
-        file.write_all_at(&bytes, 0).map_err(certain("write", MANIFEST_NEW))?;
+        let file = folder
+            .create(MANIFEST_NEW)
+            .map_err(certain("create", MANIFEST_NEW))?;
+        file.write_all_at(&bytes, 0)
+            .map_err(certain("write", MANIFEST_NEW))?;
         file.sync().map_err(certain("sync", MANIFEST_NEW))?;
         // The names of the runs must be durable before the manifest that names them.
         folder.sync().map_err(certain("sync", "its folder"))?;
@@ -123,7 +126,9 @@ impl IndexManifest {
                 error: IndexError::io(action, MANIFEST, source),
             }
         };
-        folder.rename(MANIFEST_NEW, MANIFEST).map_err(uncertain("replace"))?;
+        folder
+            .rename(MANIFEST_NEW, MANIFEST)
+            .map_err(uncertain("replace"))?;
         folder.sync().map_err(uncertain("sync the name of"))
     }
 
@@ -135,7 +140,8 @@ impl IndexManifest {
             Err(error) => return Err(IndexError::io("open", MANIFEST, error)),
         };
         let bytes = read_whole(&*file).map_err(|error| IndexError::read(MANIFEST, error))?;
-        let damaged = || IndexError::damaged(MANIFEST, "its content is not a manifest of this version");
+        let damaged =
+            || IndexError::damaged(MANIFEST, "its content is not a manifest of this version");
         Self::decode(&bytes).map(Some).ok_or_else(damaged)
     }
 
@@ -208,7 +214,9 @@ fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
 
 fn take_run(input: &mut &[u8]) -> Option<RunDescription> {
     let [kind, level, ..]: [u8; 4] = take(input)?;
-    let kind = RunKind::ALL.into_iter().find(|known| known.code() == kind)?;
+    let kind = RunKind::ALL
+        .into_iter()
+        .find(|known| known.code() == kind)?;
     let number = read_u64(input).ok()?;
     let first = read_u64(input).ok().filter(|first| *first > 0)?;
     let last = read_u64(input).ok()?;

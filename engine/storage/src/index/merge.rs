@@ -104,7 +104,9 @@ impl<E: IndexEntry> KindMerge<E> {
         let mut runs = runs.clone();
         let mut of_kind = std::mem::take(runs_of(&mut runs));
         of_kind.retain(|run| inputs.contains(&run.description.number));
-        let sources = of_kind.into_iter().map(|run| EntrySource::Run(RunScan::new(run)));
+        let sources = of_kind
+            .into_iter()
+            .map(|run| EntrySource::Run(RunScan::new(run)));
         Ok(Box::new(Self {
             entries: MergedEntries::new(sources.collect()),
             writer: RunWriter::create(folder, identity, plan)?,
@@ -130,7 +132,9 @@ impl<E: IndexEntry> RunMerge for KindMerge<E> {
         let of_kind = (self.runs_of)(runs);
         let is_input = |number: u64| self.inputs.contains(&number);
         // New runs may have followed the inputs since the merge began, so the output takes the place of the first.
-        let place = of_kind.iter().position(|run| is_input(run.description.number));
+        let place = of_kind
+            .iter()
+            .position(|run| is_input(run.description.number));
         of_kind.retain(|run| !is_input(run.description.number));
         of_kind.insert(place.unwrap_or_default(), run);
         Ok(self.inputs)

@@ -77,7 +77,9 @@ pub(super) fn open<L: LogIdentity>(
     verified: bool,
     secret: [u8; 16],
 ) -> Result<OpenedIndex, IndexOpenError<L::Error>> {
-    let names = folder.list().map_err(|error| IndexError::io("list", "its folder", error))?;
+    let names = folder
+        .list()
+        .map_err(|error| IndexError::io("list", "its folder", error))?;
     // Numbers go on after all files that exist, so that no number stands for two runs of one index.
     let highest = names.iter().filter_map(|name| number_of(name)).max();
     let next_number = highest.unwrap_or(0).saturating_add(1);
@@ -85,7 +87,12 @@ pub(super) fn open<L: LogIdentity>(
         Ok(Some((manifest, view))) => {
             let kept: Vec<_> = manifest.runs.iter().map(|run| run.number).collect();
             let is_kept = |name: &str| number_of(name).is_some_and(|number| kept.contains(&number));
-            remove(folder, names.iter().filter(|name| *name != MANIFEST && !is_kept(name)))?;
+            remove(
+                folder,
+                names
+                    .iter()
+                    .filter(|name| *name != MANIFEST && !is_kept(name)),
+            )?;
             return Ok(OpenedIndex {
                 identity: manifest.identity,
                 view,
@@ -143,7 +150,10 @@ fn keep<L: LogIdentity>(
         return Err(KeepError::Discard(DiscardReason::OtherFile));
     }
     if covered > records {
-        return Err(KeepError::Discard(DiscardReason::Newer { covered, records }));
+        return Err(KeepError::Discard(DiscardReason::Newer {
+            covered,
+            records,
+        }));
     }
     if log.head_at(covered).map_err(KeepError::Log)? != Some(manifest.head) {
         let record = covered;
@@ -203,7 +213,8 @@ fn remove<'a>(
 ) -> Result<(), IndexError> {
     for name in names {
         let is_own = number_of(name).is_some() || name == MANIFEST || name == MANIFEST_NEW;
-        if is_own && let Err(error) = folder.remove(name)
+        if is_own
+            && let Err(error) = folder.remove(name)
             && error.kind() != io::ErrorKind::NotFound
         {
             return Err(IndexError::io("remove", name, error));
@@ -214,7 +225,11 @@ fn remove<'a>(
 
 /// Removes all files of the index, the manifest before the runs that it names.
 fn remove_all(folder: &dyn IndexFolder, names: &[String]) -> Result<(), IndexError> {
-    let sync = || folder.sync().map_err(|error| IndexError::io("sync", "its folder", error));
+    let sync = || {
+        folder
+            .sync()
+            .map_err(|error| IndexError::io("sync", "its folder", error))
+    };
     if names.is_empty() {
         return Ok(());
     }

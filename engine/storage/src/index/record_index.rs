@@ -15,8 +15,7 @@ use std::thread::JoinHandle;
 
 use super::builder::IndexBuilder;
 use super::entry::{
-    FingerprintEntry, IndexEntry, MovementEntry, RecordEntries, SequenceEntry, SideEntry,
-    SideGroup,
+    FingerprintEntry, IndexEntry, MovementEntry, RecordEntries, SequenceEntry, SideEntry, SideGroup,
 };
 use super::error::IndexError;
 use super::folder::IndexFolder;
@@ -121,7 +120,10 @@ impl Index {
     pub(super) fn describe(&self) -> String {
         let runs = self.shared.view().runs.descriptions();
         let line = |run: &super::manifest::RunDescription| {
-            format!("{:?} {} {} {}\n", run.kind, run.level, run.entries, run.length)
+            format!(
+                "{:?} {} {} {}\n",
+                run.kind, run.level, run.entries, run.length
+            )
         };
         runs.iter().map(line).collect()
     }
@@ -143,11 +145,7 @@ impl Index {
 
     /// Returns the records that may have an idempotency key, in order. The caller confirms each in the log; a record
     /// that is not among them does not have the key.
-    pub(crate) fn records_of_key(
-        &self,
-        economy: u32,
-        key: &str,
-    ) -> Result<Vec<u64>, IndexError> {
+    pub(crate) fn records_of_key(&self, economy: u32, key: &str) -> Result<Vec<u64>, IndexError> {
         let fingerprint = self.fingerprint_of_key(economy, key);
         self.records_of(
             fingerprint,

@@ -36,6 +36,8 @@ pub(super) struct Directory<E> {
     pub(super) groups: Vec<FilterGroup>,
     /// The first entry of each page.
     pub(super) firsts: Vec<E>,
+    /// The last entry.
+    pub(super) last: E,
     /// The lowest position of an entry.
     pub(super) lowest: u64,
     /// The highest position of an entry.
@@ -51,7 +53,11 @@ impl<E: IndexEntry> Directory<E> {
         let ends = starts.skip(1).chain([u64::MAX]);
         self.groups.iter().zip(ends).all(|(group, end)| {
             let page = |page| usize::try_from(page).unwrap_or(usize::MAX);
-            let firsts = self.firsts.iter().take(page(end)).skip(page(group.first_page));
+            let firsts = self
+                .firsts
+                .iter()
+                .take(page(end))
+                .skip(page(group.first_page));
             firsts
                 .filter_map(IndexEntry::filtered)
                 .all(|fingerprint| group.may_contain(fingerprint))
@@ -82,7 +88,10 @@ impl<E: IndexEntry> SortedRun<E> {
         let seal = PageSeal::new(identity.seed(description.kind.code(), description.number));
         let file = folder.open(&name).map_err(read)?;
         if file.length().map_err(read)? != description.length {
-            return Err(IndexError::damaged(&name, "its length is not that of the manifest"));
+            return Err(IndexError::damaged(
+                &name,
+                "its length is not that of the manifest",
+            ));
         }
         let directory = read_directory(&*file, seal, &description).map_err(read)?;
         if !directory.filters_fit() {
@@ -103,7 +112,10 @@ impl<E: IndexEntry> SortedRun<E> {
 
     /// Returns the error for a page that is not as it was written.
     pub(super) fn damaged(&self, page: u64) -> IndexError {
-        IndexError::damaged(&self.name(), format!("page {page} is not as it was written"))
+        IndexError::damaged(
+            &self.name(),
+            format!("page {page} is not as it was written"),
+        )
     }
 
     /// Returns the number of pages.
@@ -118,11 +130,7 @@ impl<E: IndexEntry> SortedRun<E> {
     }
 
     /// Reads the entries of one page.
-    fn each_of_page(
-        &self,
-        page: u64,
-        mut take: impl FnMut(E) -> bool,
-    ) -> Result<(), IndexError> {
+    fn each_of_page(&self, page: u64, mut take: impl FnMut(E) -> bool) -> Result<(), IndexError> {
         let mut bytes: PageBytes = [0; PAGE_BYTES];
         let read = self.file.read_exact_at(&mut bytes, offset(page));
         read.map_err(|error| IndexError::read(&self.name(), error))?;
@@ -137,14 +145,18 @@ impl<E: IndexEntry> SortedRun<E> {
 
     /// Returns the page that holds the first entry from `entry` on, unless that entry begins the next page.
     fn page_of(&self, entry: &E) -> u64 {
-        let beyond = self.directory.firsts.partition_point(|first| first <= entry);
+        let beyond = self
+            .directory
+            .firsts
+            .partition_point(|first| first <= entry);
         beyond.saturating_sub(1) as u64
     }
 
     /// Passes the entries from the first one that is not below `from` on, in order, until `take` returns false.
     fn each_from(&self, from: &E, mut take: impl FnMut(E) -> bool) -> Result<(), IndexError> {
-        let mut more = true;
-        for page in self.page_of(from)..self.pages() {
+        let mut more = *from <= self.directory.last;
+        let end = if more { self.pages() } else { 0 };
+        for page in self.page_of(from)..end {
             self.each_of_page(page, |entry| {
                 more = entry < *from || take(entry);
                 more
@@ -162,9 +174,13 @@ impl SortedRun<FingerprintEntry> {
     pub(super) fn find(&self, fingerprint: u64, found: &mut Vec<u64>) -> Result<(), IndexError> {
         let groups = &self.directory.groups;
         // The entries of one fingerprint may begin at the end of a group and go on in the next ones.
-        let start = groups.partition_point(|group| group.first < fingerprint).saturating_sub(1);
+        let start = groups
+            .partition_point(|group| group.first < fingerprint)
+            .saturating_sub(1);
         let candidates = groups.get(start..).unwrap_or_default();
-        let mut candidates = candidates.iter().take_while(|group| group.first <= fingerprint);
+        let mut candidates = candidates
+            .iter()
+            .take_while(|group| group.first <= fingerprint);
         if candidates.any(|group| group.may_contain(fingerprint)) {
             let from = FingerprintEntry {
                 fingerprint,
@@ -264,7 +280,10 @@ fn read_directory<E: IndexEntry>(
     description: &RunDescription,
 ) -> io::Result<Directory<E>> {
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-    let footer_at = description.length.checked_sub(FOOTER_BYTES as u64).ok_or_else(invalid)?;
+    let footer_at = description
+        .length
+        .checked_sub(FOOTER_BYTES as u64)
+        .ok_or_else(invalid)?;
     let mut footer = [0; FOOTER_BYTES];
     file.read_exact_at(&mut footer, footer_at)?;
     let (content, checksum) = footer.split_at(FOOTER_BYTES - 4);
@@ -314,6 +333,7 @@ fn decode_directory<E: IndexEntry>(
         previous = E::decode(&previous, &mut rest).ok_or_else(invalid)?;
         firsts.push(previous);
     }
+    let last = E::decode(&previous, &mut rest).ok_or_else(invalid)?;
     let is_whole = rest.is_empty() && bytes.len() as u64 == length;
     let at_end = input.read(&mut [0])? == 0;
     if !is_whole || !at_end {
@@ -322,6 +342,7 @@ fn decode_directory<E: IndexEntry>(
     Ok(Directory {
         groups: groups?,
         firsts,
+        last,
         lowest,
         highest,
     })

@@ -68,6 +68,7 @@ impl<E: IndexEntry> RunWriter<E> {
             directory: Directory {
                 groups: Vec::new(),
                 firsts: Vec::new(),
+                last: E::default(),
                 lowest: u64::MAX,
                 highest: 0,
             },
@@ -92,13 +93,15 @@ impl<E: IndexEntry> RunWriter<E> {
             self.fingerprints.push(fingerprint);
         }
         self.entries += 1;
+        self.directory.last = *entry;
         self.directory.lowest = self.directory.lowest.min(entry.position());
         self.directory.highest = self.directory.highest.max(entry.position());
         Ok(())
     }
 
     fn seal_page(&mut self) -> Result<(), IndexError> {
-        self.page.seal(self.seal, self.pages, &mut self.output.buffer);
+        self.page
+            .seal(self.seal, self.pages, &mut self.output.buffer);
         self.pages += 1;
         if self.pages - self.group_page == FILTER_PAGES {
             self.finish_group();
@@ -124,14 +127,19 @@ impl<E: IndexEntry> RunWriter<E> {
         let checksum = self.write_directory()?;
         let mut footer = Vec::new();
         let directory = &self.directory;
-        for number in [self.pages, self.entries, directory.lowest, directory.highest] {
+        for number in [
+            self.pages,
+            self.entries,
+            directory.lowest,
+            directory.highest,
+        ] {
             footer.extend_from_slice(&number.to_le_bytes());
         }
         footer.extend_from_slice(&checksum.to_le_bytes());
         let checksum = self.seal.checksum(FOOTER_PLACE, &footer);
         footer.extend_from_slice(&checksum.to_le_bytes());
         self.output.buffer.extend_from_slice(&footer);
-        let (file, length, digest) = self.output.finish()?;
+        let output = self.output.finish()?;
         Ok(SortedRun {
             description: RunDescription {
                 number: self.plan.number,
@@ -140,11 +148,11 @@ impl<E: IndexEntry> RunWriter<E> {
                 first: self.plan.first,
                 last: self.plan.last,
                 entries: self.entries,
-                length,
-                digest,
+                length: output.written,
+                digest: output.digest.finalize().into(),
             },
             directory: self.directory,
-            file,
+            file: output.file,
             seal: self.seal,
         })
     }
@@ -166,6 +174,7 @@ impl<E: IndexEntry> RunWriter<E> {
             first.encode(&previous, &mut firsts);
             previous = *first;
         }
+        self.directory.last.encode(&previous, &mut firsts);
         part.extend_from_slice(&(firsts.len() as u64).to_le_bytes());
         part.append(&mut firsts);
         checksum.update(&part);
@@ -200,10 +209,11 @@ impl HashedOutput {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(Box<dyn IndexFile>, u64, [u8; 32]), IndexError> {
+    /// Writes what is left and makes the file durable.
+    fn finish(mut self) -> Result<Self, IndexError> {
         self.write()?;
         let synced = self.file.sync();
         synced.map_err(|error| IndexError::io("sync", &self.name, error))?;
-        Ok((self.file, self.written, self.digest.finalize().into()))
+        Ok(self)
     }
 }

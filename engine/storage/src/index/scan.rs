@@ -68,7 +68,10 @@ impl<E: IndexEntry> RunScan<E> {
         let length = usize::try_from(offset(pages)).unwrap_or(usize::MAX);
         self.bytes.resize(length, 0);
         self.first = self.page;
-        let read = self.run.file.read_exact_at(&mut self.bytes, offset(self.page));
+        let read = self
+            .run
+            .file
+            .read_exact_at(&mut self.bytes, offset(self.page));
         read.map_err(|error| IndexError::read(&self.run.name(), error))
     }
 }
@@ -113,7 +116,11 @@ impl<E: IndexEntry> MergedEntries<E> {
             }
         }
         // Sources are few, so a search through all of them is as fast as a heap.
-        let lowest = self.heads.iter().enumerate().min_by(|(_, (one, _)), (_, (other, _))| one.cmp(other));
+        let lowest = self
+            .heads
+            .iter()
+            .enumerate()
+            .min_by(|(_, (one, _)), (_, (other, _))| one.cmp(other));
         let Some((place, _)) = lowest else {
             return Ok(None);
         };

@@ -252,7 +252,9 @@ impl IndexShared {
     pub(super) fn pause(&self) -> bool {
         let builder = self.builder();
         let going = |builder: &mut BuilderState| builder.end.is_none();
-        let waited = self.work.wait_timeout_while(builder, self.config.retry_pause, going);
+        let waited = self
+            .work
+            .wait_timeout_while(builder, self.config.retry_pause, going);
         let (builder, _) = waited.unwrap_or_else(PoisonError::into_inner);
         builder.end.is_none()
     }

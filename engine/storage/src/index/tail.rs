@@ -19,7 +19,11 @@ impl RecordFingerprints {
         let key = entries.key.as_deref();
         Self {
             key: key.map(|key| identity.of_key(economy, key)),
-            ids: entries.ids.iter().map(|id| identity.of_id(economy, id)).collect(),
+            ids: entries
+                .ids
+                .iter()
+                .map(|id| identity.of_id(economy, id))
+                .collect(),
         }
     }
 }
@@ -47,7 +51,11 @@ impl IndexTail {
 
     /// Creates an empty tail that follows this one, with space for as much, so that no map grows while readers wait.
     pub(super) fn next(&self) -> Self {
-        let capacity = [self.keys.entries.len(), self.ids.entries.len(), self.sides.len()];
+        let capacity = [
+            self.keys.entries.len(),
+            self.ids.entries.len(),
+            self.sides.len(),
+        ];
         Self::with_capacity(self.last, self.head, capacity)
     }
 
@@ -219,7 +227,8 @@ impl FingerprintMap {
         let newest = previous.and_then(|place| self.entries.get(place));
         // A record that names an id twice has one entry.
         if newest.is_some_and(|(newest, _)| *newest == entry) {
-            self.newest.extend(previous.map(|place| (fingerprint, place)));
+            self.newest
+                .extend(previous.map(|place| (fingerprint, place)));
             return;
         }
         self.entries.push((entry, previous));

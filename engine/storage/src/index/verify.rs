@@ -35,7 +35,10 @@ pub(super) fn verify<E: IndexEntry>(run: &Arc<SortedRun<E>>) -> Result<(), Index
         if let Some(fingerprint) = entry.filtered() {
             // Groups are in the order of entries, so the search goes on where it ended.
             let groups = &run.directory.groups;
-            while groups.get(group + 1).is_some_and(|next| next.first < fingerprint) {
+            while groups
+                .get(group + 1)
+                .is_some_and(|next| next.first < fingerprint)
+            {
                 group += 1;
             }
             let mut candidates = groups.iter().skip(group).take(2);
@@ -46,8 +49,13 @@ pub(super) fn verify<E: IndexEntry>(run: &Arc<SortedRun<E>>) -> Result<(), Index
         previous = entry;
         count += 1;
     }
+    if previous != run.directory.last {
+        return Err(wrong("its last entry is not that of its directory"));
+    }
     if count != run.description.entries {
-        return Err(wrong("the number of its entries is not that of the manifest"));
+        return Err(wrong(
+            "the number of its entries is not that of the manifest",
+        ));
     }
     Ok(())
 }

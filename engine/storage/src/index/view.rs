@@ -28,7 +28,10 @@ pub(super) struct RunSet {
 impl RunSet {
     /// Returns the descriptions of all runs.
     pub(super) fn descriptions(&self) -> Vec<RunDescription> {
-        RunKind::ALL.into_iter().flat_map(|kind| self.of_kind(kind)).collect()
+        RunKind::ALL
+            .into_iter()
+            .flat_map(|kind| self.of_kind(kind))
+            .collect()
     }
 
     /// Returns the descriptions of the runs of one kind, from the oldest to the newest.

@@ -1,7 +1,7 @@
 //! Readers on other threads while tails are written and runs are merged.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::model::Model;
@@ -57,7 +57,9 @@ fn read(index: &Index, model: &Model, ended: &AtomicBool, seed: u64) {
             let found = index.records_of_id(record.economy, id).unwrap();
             assert!(found.contains(&record.record), "{record:?}");
         }
-        let found = index.records_after(record.economy, record.seq - 1, 1).unwrap();
+        let found = index
+            .records_after(record.economy, record.seq - 1, 1)
+            .unwrap();
         assert_eq!(found, [(record.seq, record.record)]);
         for movement in &record.movements {
             let [_, (account, after)] = movement.sides;

@@ -9,8 +9,8 @@ use crate::index::error::IndexError;
 use crate::index::opening::IndexOpenError;
 use crate::index::record_index::Index;
 
-/// The number of records of a script: six tails, and merges of two levels.
-const RECORDS: u64 = 48;
+/// The number of records of a script: four tails, and merges of two levels.
+const RECORDS: u64 = 32;
 
 /// Runs a script in which each step may fail, and compares all look-ups that do not fail.
 fn run(folder: &MemoryFolder, model: &Model) -> Result<(), IndexError> {
@@ -26,7 +26,10 @@ fn run(folder: &MemoryFolder, model: &Model) -> Result<(), IndexError> {
             index.add(part, model.log.head(last)).unwrap();
         }
         for record in part {
-            let found = record.key.as_deref().map(|key| index.records_of_key(record.economy, key));
+            let found = record
+                .key
+                .as_deref()
+                .map(|key| index.records_of_key(record.economy, key));
             match found.unwrap_or(Ok(vec![record.record])) {
                 Ok(found) => assert!(found.contains(&record.record), "{record:?}"),
                 Err(error) => assert!(matches!(error, IndexError::Io { .. }), "{error}"),
@@ -86,7 +89,9 @@ fn a_full_disk_puts_the_index_behind_and_loses_nothing() {
     assert!(!index.is_behind());
     folder.set_fault(Fault::From(0));
     for part in model.records.chunks(4) {
-        index.add(part, model.log.head(part.last().unwrap().record)).unwrap();
+        index
+            .add(part, model.log.head(part.last().unwrap().record))
+            .unwrap();
     }
     assert!(index.is_behind());
     while index.failure().is_none() {

@@ -32,7 +32,10 @@ fn record(record: u64) -> RecordEntries {
         movements: vec![MovementSides {
             movement: record,
             asset: 1,
-            sides: [(account(from), after(&mut numbers)), (account(to), after(&mut numbers))],
+            sides: [
+                (account(from), after(&mut numbers)),
+                (account(to), after(&mut numbers)),
+            ],
         }],
     }
 }
@@ -56,7 +59,11 @@ fn index_figures() {
         let folder = Arc::new(RealFolder::open(&path).unwrap());
         let config = IndexConfig::default();
         let secret = [9; 16];
-        let options = IndexOptions { verified, secret, config };
+        let options = IndexOptions {
+            verified,
+            secret,
+            config,
+        };
         Index::open(folder, &TestLog::of(RECORDS), &options).unwrap()
     };
     let index = open(false);
@@ -66,7 +73,9 @@ fn index_figures() {
         let records: Vec<_> = (first..first + 1_000).map(record).collect();
         let begun = Instant::now();
         let last = first + 999;
-        index.add_blocking(&records, TestLog::of(RECORDS).head(last)).unwrap();
+        index
+            .add_blocking(&records, TestLog::of(RECORDS).head(last))
+            .unwrap();
         adding += begun.elapsed();
     }
     let added = start.elapsed();
@@ -77,7 +86,11 @@ fn index_figures() {
     index.close().unwrap();
     for entry in std::fs::read_dir(&path).unwrap() {
         let entry = entry.unwrap();
-        println!("{:?} {}", entry.file_name(), entry.metadata().unwrap().len());
+        println!(
+            "{:?} {}",
+            entry.file_name(),
+            entry.metadata().unwrap().len()
+        );
     }
     for verified in [false, true] {
         let start = Instant::now();
@@ -91,11 +104,14 @@ fn index_figures() {
 fn look_up(index: &Index) {
     let mut numbers = Numbers(77);
     each("absent key", LOOK_UPS, |number| {
-        assert_eq!(index.records_of_key(1, &format!("absent-{number}")).unwrap(), []);
+        let found = index.records_of_key(1, &format!("absent-{number}"));
+        assert!(found.unwrap().is_empty());
     });
     each("present key", LOOK_UPS, |_| {
         let record = 1 + numbers.below(RECORDS);
-        let found = index.records_of_key(1, &format!("key-{record:012}")).unwrap();
+        let found = index
+            .records_of_key(1, &format!("key-{record:012}"))
+            .unwrap();
         assert!(found.contains(&record));
     });
     each("records after", LOOK_UPS, |_| {
@@ -104,10 +120,22 @@ fn look_up(index: &Index) {
     });
     each("newest 20 movements", LOOK_UPS, |_| {
         let account = u32::try_from(numbers.below(ACCOUNTS)).unwrap();
-        assert_eq!(index.movements_before(1, account, 1, u64::MAX, 20).unwrap().len(), 20);
+        assert_eq!(
+            index
+                .movements_before(1, account, 1, u64::MAX, 20)
+                .unwrap()
+                .len(),
+            20
+        );
     });
     each("20 movements of the middle", LOOK_UPS, |_| {
         let account = u32::try_from(numbers.below(ACCOUNTS)).unwrap();
-        assert_eq!(index.movements_before(1, account, 1, RECORDS / 2, 20).unwrap().len(), 20);
+        assert_eq!(
+            index
+                .movements_before(1, account, 1, RECORDS / 2, 20)
+                .unwrap()
+                .len(),
+            20
+        );
     });
 }

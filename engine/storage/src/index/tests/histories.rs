@@ -42,6 +42,7 @@ proptest! {
                     index.close().unwrap();
                     index = open(&folder, &whole.log, false);
                     prop_assert_eq!(index.indexed(), records, "an orderly end loses nothing");
+                    prop_assert_eq!(index.covered(), records);
                 }
                 Step::Crash => {
                     drop(index);
@@ -75,10 +76,8 @@ fn a_record_may_have_many_movements() {
         asset: 1,
         sides: [(1, 5), (2, -5)],
     };
-    let movements = (1..=16_384).map(|movement| crate::index::entry::MovementSides {
-        movement,
-        ..first
-    });
+    let movements =
+        (1..=16_384).map(|movement| crate::index::entry::MovementSides { movement, ..first });
     for record in &mut model.records {
         record.movements.clear();
     }
@@ -86,12 +85,28 @@ fn a_record_may_have_many_movements() {
     let folder = written(&model);
     let index = open(&folder, &model.log, true);
     let economy = model.records[9].economy;
-    let found = index.movements_before(economy, 2, 1, u64::MAX, usize::MAX).unwrap();
+    let found = index
+        .movements_before(economy, 2, 1, u64::MAX, usize::MAX)
+        .unwrap();
     assert_eq!(found.len(), 16_384);
-    assert!(found.iter().rev().map(|entry| entry.movement).eq(1..=16_384));
-    assert!(found.iter().all(|entry| (entry.record, entry.after) == (10, -5)));
+    assert!(
+        found
+            .iter()
+            .rev()
+            .map(|entry| entry.movement)
+            .eq(1..=16_384)
+    );
+    assert!(
+        found
+            .iter()
+            .all(|entry| (entry.record, entry.after) == (10, -5))
+    );
     let page = index.movements_before(economy, 1, 1, 9_000, 3).unwrap();
-    assert!(page.iter().map(|entry| entry.movement).eq([8_999, 8_998, 8_997]));
+    assert!(
+        page.iter()
+            .map(|entry| entry.movement)
+            .eq([8_999, 8_998, 8_997])
+    );
 }
 
 #[test]

@@ -26,11 +26,26 @@ impl Numbers {
 /// A change of the folder, in the order in which it was made.
 #[derive(Clone)]
 enum Change {
-    Create { name: String, file: usize },
-    Write { file: usize, offset: usize, bytes: Vec<u8> },
-    SyncFile { file: usize },
-    Rename { from: String, to: String, file: usize },
-    Remove { name: String },
+    Create {
+        name: String,
+        file: usize,
+    },
+    Write {
+        file: usize,
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    SyncFile {
+        file: usize,
+    },
+    Rename {
+        from: String,
+        to: String,
+        file: usize,
+    },
+    Remove {
+        name: String,
+    },
     SyncFolder,
 }
 
@@ -101,7 +116,15 @@ impl MemoryFolder {
     pub(super) fn files(&self) -> Vec<(String, usize)> {
         let state = self.0.lock().unwrap();
         let files = state.names.iter();
-        files.map(|(name, file)| (name.clone(), state.files[*file].len())).collect()
+        files
+            .map(|(name, file)| (name.clone(), state.files[*file].len()))
+            .collect()
+    }
+
+    /// Returns the bytes of a file.
+    pub(super) fn bytes(&self, name: &str) -> Vec<u8> {
+        let state = self.0.lock().unwrap();
+        state.files[state.names[name]].clone()
     }
 
     /// Changes the bytes of a file behind the back of the index.
@@ -164,7 +187,11 @@ impl Image {
                 self.renames.push(change.clone());
             }
             Change::Rename { .. } | Change::Remove { .. } => self.renames.push(change.clone()),
-            Change::Write { file, offset, bytes } => {
+            Change::Write {
+                file,
+                offset,
+                bytes,
+            } => {
                 self.unsynced[*file].push((*offset, bytes.clone()));
             }
             Change::SyncFile { file } => {
@@ -309,7 +336,8 @@ struct Handle {
 
 impl IndexFile for Handle {
     fn length(&self) -> io::Result<u64> {
-        self.folder.operate(|state| Ok(state.files[self.file].len() as u64))
+        self.folder
+            .operate(|state| Ok(state.files[self.file].len() as u64))
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

@@ -15,7 +15,10 @@ fn discarded(model: &Model, log: TestLog) -> DiscardReason {
         panic!("{:?}", index.origin());
     };
     // The new index works.
-    let other = Model { log, ..model.upto(log.records.min(60)) };
+    let other = Model {
+        log,
+        ..model.upto(log.records.min(60))
+    };
     fill(&index, &other);
     other.compare(&index).unwrap();
     index.close().unwrap();
@@ -43,7 +46,16 @@ fn an_index_that_is_newer_than_the_log_is_removed() {
         ..model.log
     };
     let reason = discarded(&model, log);
-    assert!(matches!(reason, DiscardReason::Newer { covered: 60, records: 59 }), "{reason}");
+    assert!(
+        matches!(
+            reason,
+            DiscardReason::Newer {
+                covered: 60,
+                records: 59
+            }
+        ),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -54,7 +66,10 @@ fn an_index_of_other_records_at_an_equal_position_is_removed() {
         ..model.log
     };
     let reason = discarded(&model, log);
-    assert!(matches!(reason, DiscardReason::OtherRecords { record: 60 }), "{reason}");
+    assert!(
+        matches!(reason, DiscardReason::OtherRecords { record: 60 }),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -66,7 +81,10 @@ fn an_index_of_other_records_in_a_longer_log_is_removed() {
         ..model.log
     };
     let reason = discarded(&model, log);
-    assert!(matches!(reason, DiscardReason::OtherRecords { record: 60 }), "{reason}");
+    assert!(
+        matches!(reason, DiscardReason::OtherRecords { record: 60 }),
+        "{reason}"
+    );
 }
 
 #[test]

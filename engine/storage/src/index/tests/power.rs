@@ -5,12 +5,15 @@ use super::model::Model;
 use super::{fill, open, settle};
 use crate::index::opening::IndexOrigin;
 
+/// The number of records of the history: six tails, and merges of two levels.
+const RECORDS: u64 = 48;
+
 /// The number of mixtures of kept, lost and torn changes for each place of a cut.
-const MIXTURES: u64 = 4;
+const MIXTURES: u64 = 3;
 
 #[test]
 fn each_power_cut_leaves_a_prefix_or_nothing() {
-    let model = Model::random(150, 21);
+    let model = Model::random(RECORDS, 21);
     let folder = MemoryFolder::default();
     let index = open(&folder, &model.log, false);
     fill(&index, &model);
@@ -36,17 +39,17 @@ fn each_power_cut_leaves_a_prefix_or_nothing() {
                 model.compare(&index).unwrap();
                 index.close().unwrap();
                 let index = open(&image, &model.log, true);
-                assert_eq!(index.indexed(), 150);
+                assert_eq!(index.indexed(), RECORDS);
                 model.compare(&index).unwrap();
             }
         }
     }
-    assert_eq!(newest, 150);
+    assert_eq!(newest, RECORDS);
 }
 
 #[test]
 fn a_power_cut_during_the_removal_of_an_index_leaves_no_part_of_it() {
-    let model = Model::random(60, 1);
+    let model = Model::random(24, 1);
     let other = super::model::TestLog {
         file_id: [2; 16],
         ..model.log
@@ -56,7 +59,10 @@ fn a_power_cut_during_the_removal_of_an_index_leaves_no_part_of_it() {
     fill(&index, &model);
     index.close().unwrap();
     let index = open(&folder, &other, false);
-    let renamed = Model { log: other, ..model.clone() };
+    let renamed = Model {
+        log: other,
+        ..model.clone()
+    };
     fill(&index, &renamed);
     index.close().unwrap();
     for changes in 0..=folder.changes() {

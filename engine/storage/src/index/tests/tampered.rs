@@ -19,18 +19,29 @@ fn index() -> (Model, MemoryFolder) {
 
 fn is_discarded(folder: &MemoryFolder, model: &Model, verified: bool) -> bool {
     let index = open(folder, &model.log, verified);
-    let is_damaged = matches!(index.origin(), IndexOrigin::Discarded(DiscardReason::Damaged(_)));
+    let is_damaged = matches!(
+        index.origin(),
+        IndexOrigin::Discarded(DiscardReason::Damaged(_))
+    );
     assert_eq!(index.indexed() == 0, is_damaged);
     is_damaged
 }
 
 #[test]
 fn each_changed_byte_is_found_by_the_check_of_a_start() {
-    let (model, folder) = index();
+    // Three tails: a merged run and one that is not, of each kind.
+    let model = Model::random(24, 11);
+    let folder = written(&model);
+    assert_eq!(folder.files().len(), 9);
     for (name, length) in folder.files() {
-        for place in 0..length {
+        let bytes = folder.bytes(&name);
+        let is_padding = |place: &usize| bytes[*place] == 0 && place % 16 != 0;
+        for place in (0..length).filter(|place| !is_padding(place)) {
             let changed = folder.copy_of_damage(&name, place);
-            assert!(is_discarded(&changed, &model, true), "byte {place} of {name}");
+            assert!(
+                is_discarded(&changed, &model, true),
+                "byte {place} of {name}"
+            );
         }
     }
 }
@@ -48,7 +59,10 @@ fn a_changed_byte_never_changes_an_answer() {
             }
             // Look-ups of all entries read each page.
             let error = model.compare(&index).unwrap_err();
-            assert!(matches!(error, IndexError::Damaged { .. }), "byte {place} of {name}");
+            assert!(
+                matches!(error, IndexError::Damaged { .. }),
+                "byte {place} of {name}"
+            );
             found_late += 1;
         }
     }
@@ -71,7 +85,10 @@ fn pages_and_files_that_changed_places_are_found() {
         });
         assert!(is_discarded(&changed.copy(), &model, true), "{name}");
         let index = open(&changed, &model.log, false);
-        assert!(matches!(model.compare(&index), Err(IndexError::Damaged { .. })), "{name}");
+        assert!(
+            matches!(model.compare(&index), Err(IndexError::Damaged { .. })),
+            "{name}"
+        );
         swapped += 1;
     }
     assert!(swapped > 2);
@@ -81,7 +98,11 @@ fn pages_and_files_that_changed_places_are_found() {
 fn a_merge_of_a_damaged_run_is_a_failure_and_keeps_its_inputs() {
     let model = Model::random(16, 2);
     let folder = written(&model.upto(8));
-    for (name, _) in folder.files().iter().filter(|(name, _)| name.starts_with("run-")) {
+    for (name, _) in folder
+        .files()
+        .iter()
+        .filter(|(name, _)| name.starts_with("run-"))
+    {
         folder.damage(name, |bytes| bytes[100] ^= 1);
     }
     let index = open(&folder, &model.log, false);
@@ -90,7 +111,11 @@ fn a_merge_of_a_damaged_run_is_a_failure_and_keeps_its_inputs() {
         std::thread::yield_now();
     }
     assert!(matches!(index.failure(), Some(IndexError::Damaged { .. })));
-    for (name, _) in folder.files().iter().filter(|(name, _)| name.starts_with("run-")) {
+    for (name, _) in folder
+        .files()
+        .iter()
+        .filter(|(name, _)| name.starts_with("run-"))
+    {
         assert!(folder.files().iter().any(|(other, _)| other == name));
     }
     assert!(model.compare(&index).is_err());
