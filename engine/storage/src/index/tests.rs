@@ -44,15 +44,17 @@ fn options(verified: bool) -> IndexOptions {
 /// Opens an index that has to open.
 fn open(folder: &MemoryFolder, log: &TestLog, verified: bool) -> Index {
     let folder: Arc<dyn IndexFolder> = Arc::new(folder.clone());
-    Index::open(folder, log, &options(verified)).unwrap()
+    Index::open(folder, log, &options(verified)).expect("it opens")
 }
 
 /// Adds the records of the model that the index does not have, a few at a time.
 fn fill(index: &Index, model: &Model) {
-    let start = usize::try_from(index.indexed()).unwrap();
+    let start = usize::try_from(index.indexed()).expect("a small number");
     for part in model.records[start..].chunks(3) {
-        let last = part.last().unwrap().record;
-        index.add_blocking(part, model.log.head(last)).unwrap();
+        let last = part.last().expect("a part is not empty").record;
+        index
+            .add_blocking(part, model.log.head(last))
+            .expect("the records follow");
     }
 }
 
@@ -69,6 +71,6 @@ fn written(model: &Model) -> MemoryFolder {
     let index = open(&folder, &model.log, false);
     fill(&index, model);
     settle(&index);
-    index.close().unwrap();
+    index.close().expect("the tail is written");
     folder
 }

@@ -13,8 +13,8 @@ use crate::index::shared::IndexConfig;
 #[test]
 fn readers_find_each_indexed_record_while_the_index_is_built() {
     let model = Model::random(20_000, 41);
-    let folder = tempfile::tempdir().unwrap();
-    let folder = Arc::new(RealFolder::open(&folder.path().join("index")).unwrap());
+    let folder = tempfile::tempdir().expect("it opens");
+    let folder = Arc::new(RealFolder::open(&folder.path().join("index")).expect("it opens"));
     let options = IndexOptions {
         verified: false,
         secret: [3; 16],
@@ -26,7 +26,7 @@ fn readers_find_each_indexed_record_while_the_index_is_built() {
             retry_pause: Duration::from_millis(1),
         },
     };
-    let index = Index::open(folder, &model.log, &options).unwrap();
+    let index = Index::open(folder, &model.log, &options).expect("it opens");
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for reader in 0..3 {
@@ -37,7 +37,7 @@ fn readers_find_each_indexed_record_while_the_index_is_built() {
         settle(&index);
         ended.store(true, Ordering::Relaxed);
     });
-    index.close().unwrap();
+    index.close().expect("the tail is written");
 }
 
 fn read(index: &Index, model: &Model, ended: &AtomicBool, seed: u64) {
@@ -47,25 +47,29 @@ fn read(index: &Index, model: &Model, ended: &AtomicBool, seed: u64) {
         if indexed == 0 {
             continue;
         }
-        let place = usize::try_from(numbers.below(indexed)).unwrap();
+        let place = usize::try_from(numbers.below(indexed)).expect("a small number");
         let record = &model.records[place];
         if let Some(key) = &record.key {
-            let found = index.records_of_key(record.economy, key).unwrap();
+            let found = index
+                .records_of_key(record.economy, key)
+                .expect("it succeeds");
             assert!(found.contains(&record.record), "{record:?}");
         }
         for id in &record.ids {
-            let found = index.records_of_id(record.economy, id).unwrap();
+            let found = index
+                .records_of_id(record.economy, id)
+                .expect("it succeeds");
             assert!(found.contains(&record.record), "{record:?}");
         }
         let found = index
             .records_after(record.economy, record.seq - 1, 1)
-            .unwrap();
+            .expect("it succeeds");
         assert_eq!(found, [(record.seq, record.record)]);
         for movement in &record.movements {
             let [_, (account, after)] = movement.sides;
             let below = movement.movement + 1;
             let found = index.movements_before(record.economy, account, movement.asset, below, 1);
-            let found = found.unwrap();
+            let found = found.expect("it succeeds");
             assert_eq!(found[0].movement, movement.movement);
             assert_eq!((found[0].record, found[0].after), (record.record, after));
         }

@@ -20,10 +20,12 @@ fn run(folder: &MemoryFolder, model: &Model) -> Result<(), IndexError> {
         IndexOpenError::Log(never) => match never {},
     })?;
     for part in model.records.chunks(3) {
-        let last = part.last().unwrap().record;
+        let last = part.last().expect("a part is not empty").record;
         // Only a rebuild waits for the disk; records after their commit never do.
         if index.add_blocking(part, model.log.head(last)).is_err() {
-            index.add(part, model.log.head(last)).unwrap();
+            index
+                .add(part, model.log.head(last))
+                .expect("the records follow");
         }
         for record in part {
             let found = record
@@ -43,7 +45,7 @@ fn run(folder: &MemoryFolder, model: &Model) -> Result<(), IndexError> {
 fn each_operation_may_fail_once() {
     let model = Model::random(RECORDS, 31);
     let folder = MemoryFolder::default();
-    run(&folder, &model).unwrap();
+    run(&folder, &model).expect("it succeeds");
     let count = folder.operations();
     for place in 1..=count {
         let folder = MemoryFolder::default();
@@ -58,7 +60,7 @@ fn each_operation_may_fail_once() {
 fn each_operation_may_fail_for_good() {
     let model = Model::random(RECORDS, 32);
     let folder = MemoryFolder::default();
-    run(&folder, &model).unwrap();
+    run(&folder, &model).expect("it succeeds");
     let count = folder.operations();
     for place in 1..=count {
         let folder = MemoryFolder::default();
@@ -72,13 +74,16 @@ fn each_operation_may_fail_for_good() {
 /// Checks that the folder opens with a prefix, and that the rest can be added.
 fn check(folder: &MemoryFolder, model: &Model) {
     let index = open(folder, &model.log, true);
-    model.upto(index.indexed()).compare(&index).unwrap();
+    model
+        .upto(index.indexed())
+        .compare(&index)
+        .expect("each look-up succeeds");
     super::fill(&index, model);
-    model.compare(&index).unwrap();
-    index.close().unwrap();
+    model.compare(&index).expect("each look-up succeeds");
+    index.close().expect("the tail is written");
     let index = open(folder, &model.log, true);
     assert_eq!(index.indexed(), RECORDS);
-    model.compare(&index).unwrap();
+    model.compare(&index).expect("each look-up succeeds");
 }
 
 #[test]
@@ -90,19 +95,24 @@ fn a_full_disk_puts_the_index_behind_and_loses_nothing() {
     folder.set_fault(Fault::From(0));
     for part in model.records.chunks(4) {
         index
-            .add(part, model.log.head(part.last().unwrap().record))
-            .unwrap();
+            .add(
+                part,
+                model
+                    .log
+                    .head(part.last().expect("a part is not empty").record),
+            )
+            .expect("the records follow");
     }
     assert!(index.is_behind());
     while index.failure().is_none() {
         std::thread::yield_now();
     }
     assert!(index.add_blocking(&[], [0; 32]).is_err());
-    model.compare(&index).unwrap();
+    model.compare(&index).expect("each look-up succeeds");
     folder.set_fault(Fault::Never);
     super::settle(&index);
     assert!(!index.is_behind());
     assert!(index.failure().is_none());
-    model.compare(&index).unwrap();
-    index.close().unwrap();
+    model.compare(&index).expect("each look-up succeeds");
+    index.close().expect("the tail is written");
 }

@@ -1,5 +1,7 @@
 //! Figures of a large index, printed on request.
 
+#![expect(clippy::print_stdout, reason = "the figures are the result")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ const LOOK_UPS: u64 = 200_000;
 
 fn record(record: u64) -> RecordEntries {
     let mut numbers = Numbers(record);
-    let account = |number: u64| u32::try_from(number).unwrap();
+    let account = |number: u64| u32::try_from(number).expect("a small number");
     let from = numbers.below(ACCOUNTS);
     let to = (from + 1 + numbers.below(ACCOUNTS - 1)) % ACCOUNTS;
     let after = |numbers: &mut Numbers| numbers.below(100_000).cast_signed();
@@ -51,12 +53,11 @@ fn each(title: &str, count: u64, mut run: impl FnMut(u64)) {
 
 #[test]
 #[ignore = "takes a minute and 1 GB of disk; run it in release mode"]
-#[allow(clippy::print_stdout, reason = "the figures are its result")]
 fn index_figures() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("it opens");
     let path = folder.path().join("index");
     let open = |verified| {
-        let folder = Arc::new(RealFolder::open(&path).unwrap());
+        let folder = Arc::new(RealFolder::open(&path).expect("it opens"));
         let config = IndexConfig::default();
         let secret = [9; 16];
         let options = IndexOptions {
@@ -64,7 +65,7 @@ fn index_figures() {
             secret,
             config,
         };
-        Index::open(folder, &TestLog::of(RECORDS), &options).unwrap()
+        Index::open(folder, &TestLog::of(RECORDS), &options).expect("it opens")
     };
     let index = open(false);
     let mut adding = Duration::ZERO;
@@ -75,7 +76,7 @@ fn index_figures() {
         let last = first + 999;
         index
             .add_blocking(&records, TestLog::of(RECORDS).head(last))
-            .unwrap();
+            .expect("the records follow");
         adding += begun.elapsed();
     }
     let added = start.elapsed();
@@ -83,13 +84,13 @@ fn index_figures() {
     println!("{RECORDS} records: made and added in {added:?}, of it adding {adding:?}");
     println!("settled after {:?}", start.elapsed());
     look_up(&index);
-    index.close().unwrap();
-    for entry in std::fs::read_dir(&path).unwrap() {
-        let entry = entry.unwrap();
+    index.close().expect("the tail is written");
+    for entry in std::fs::read_dir(&path).expect("it succeeds") {
+        let entry = entry.expect("it succeeds");
         println!(
             "{:?} {}",
             entry.file_name(),
-            entry.metadata().unwrap().len()
+            entry.metadata().expect("it succeeds").len()
         );
     }
     for verified in [false, true] {
@@ -105,35 +106,38 @@ fn look_up(index: &Index) {
     let mut numbers = Numbers(77);
     each("absent key", LOOK_UPS, |number| {
         let found = index.records_of_key(1, &format!("absent-{number}"));
-        assert!(found.unwrap().is_empty());
+        assert!(found.expect("it succeeds").is_empty());
     });
     each("present key", LOOK_UPS, |_| {
         let record = 1 + numbers.below(RECORDS);
         let found = index
             .records_of_key(1, &format!("key-{record:012}"))
-            .unwrap();
+            .expect("it succeeds");
         assert!(found.contains(&record));
     });
     each("records after", LOOK_UPS, |_| {
         let seq = numbers.below(RECORDS - 20);
-        assert_eq!(index.records_after(1, seq, 20).unwrap().len(), 20);
+        assert_eq!(
+            index.records_after(1, seq, 20).expect("it succeeds").len(),
+            20
+        );
     });
     each("newest 20 movements", LOOK_UPS, |_| {
-        let account = u32::try_from(numbers.below(ACCOUNTS)).unwrap();
+        let account = u32::try_from(numbers.below(ACCOUNTS)).expect("a small number");
         assert_eq!(
             index
                 .movements_before(1, account, 1, u64::MAX, 20)
-                .unwrap()
+                .expect("it succeeds")
                 .len(),
             20
         );
     });
     each("20 movements of the middle", LOOK_UPS, |_| {
-        let account = u32::try_from(numbers.below(ACCOUNTS)).unwrap();
+        let account = u32::try_from(numbers.below(ACCOUNTS)).expect("a small number");
         assert_eq!(
             index
                 .movements_before(1, account, 1, RECORDS / 2, 20)
-                .unwrap()
+                .expect("it succeeds")
                 .len(),
             20
         );

@@ -39,7 +39,7 @@ proptest! {
                 Step::Add(more) => records = (records + more).min(500),
                 Step::Settle => settle(&index),
                 Step::Close => {
-                    index.close().unwrap();
+                    index.close().expect("the tail is written");
                     index = open(&folder, &whole.log, false);
                     prop_assert_eq!(index.indexed(), records, "an orderly end loses nothing");
                     prop_assert_eq!(index.covered(), records);
@@ -53,7 +53,7 @@ proptest! {
             }
             let model = whole.upto(records);
             fill(&index, &model);
-            model.compare(&index).unwrap();
+            model.compare(&index).expect("each look-up succeeds");
         }
     }
 }
@@ -65,7 +65,7 @@ fn a_large_history_has_several_pages_and_filters_in_a_run() {
     let longest = folder.files().into_iter().map(|(_, length)| length).max();
     assert!(longest > Some(8 * 4_096), "{longest:?}");
     let index = open(&folder, &model.log, true);
-    model.compare(&index).unwrap();
+    model.compare(&index).expect("each look-up succeeds");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_record_may_have_many_movements() {
     let economy = model.records[9].economy;
     let found = index
         .movements_before(economy, 2, 1, u64::MAX, usize::MAX)
-        .unwrap();
+        .expect("it succeeds");
     assert_eq!(found.len(), 16_384);
     assert!(
         found
@@ -101,7 +101,9 @@ fn a_record_may_have_many_movements() {
             .iter()
             .all(|entry| (entry.record, entry.after) == (10, -5))
     );
-    let page = index.movements_before(economy, 1, 1, 9_000, 3).unwrap();
+    let page = index
+        .movements_before(economy, 1, 1, 9_000, 3)
+        .expect("it succeeds");
     assert!(
         page.iter()
             .map(|entry| entry.movement)
@@ -119,14 +121,16 @@ fn an_id_of_many_records_spans_pages() {
     }
     let folder = written(&model);
     let index = open(&folder, &model.log, true);
-    model.compare(&index).unwrap();
+    model.compare(&index).expect("each look-up succeeds");
 }
 
 #[test]
 fn a_record_out_of_order_is_rejected_and_changes_nothing() {
     let model = Model::random(10, 1);
     let index = open(&MemoryFolder::default(), &model.log, false);
-    index.add(&model.records[..2], [0; 32]).unwrap();
+    index
+        .add(&model.records[..2], [0; 32])
+        .expect("the records follow");
     for wrong in [&model.records[1..3], &model.records[3..4]] {
         assert!(index.add(wrong, [0; 32]).is_err());
     }
@@ -134,7 +138,12 @@ fn a_record_out_of_order_is_rejected_and_changes_nothing() {
     gap.remove(1);
     assert!(index.add(&gap, [0; 32]).is_err());
     assert_eq!(index.indexed(), 2);
-    model.upto(2).compare(&index).unwrap();
-    index.add(&model.records[2..], [0; 32]).unwrap();
-    model.compare(&index).unwrap();
+    model
+        .upto(2)
+        .compare(&index)
+        .expect("each look-up succeeds");
+    index
+        .add(&model.records[2..], [0; 32])
+        .expect("the records follow");
+    model.compare(&index).expect("each look-up succeeds");
 }

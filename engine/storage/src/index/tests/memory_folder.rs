@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::index::folder::{IndexFile, IndexFolder};
 
-/// Numbers from a seed (SplitMix64).
+/// Numbers from a seed (`SplitMix64`).
 pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
@@ -95,26 +95,26 @@ impl MemoryFolder {
 
     /// Returns a folder with the same content and no history.
     pub(super) fn copy(&self) -> Self {
-        let state = self.0.lock().unwrap();
+        let state = self.0.lock().expect("no holder panics");
         Self::of(state.files.clone(), state.names.clone())
     }
 
     pub(super) fn set_fault(&self, fault: Fault) {
-        self.0.lock().unwrap().fault = fault;
+        self.0.lock().expect("no holder panics").fault = fault;
     }
 
     pub(super) fn operations(&self) -> u64 {
-        self.0.lock().unwrap().operations
+        self.0.lock().expect("no holder panics").operations
     }
 
     /// Returns the number of changes, which is the number of places for a power cut.
     pub(super) fn changes(&self) -> usize {
-        self.0.lock().unwrap().changes.len()
+        self.0.lock().expect("no holder panics").changes.len()
     }
 
     /// Returns the names of files with their lengths.
     pub(super) fn files(&self) -> Vec<(String, usize)> {
-        let state = self.0.lock().unwrap();
+        let state = self.0.lock().expect("no holder panics");
         let files = state.names.iter();
         files
             .map(|(name, file)| (name.clone(), state.files[*file].len()))
@@ -123,25 +123,30 @@ impl MemoryFolder {
 
     /// Returns the bytes of a file.
     pub(super) fn bytes(&self, name: &str) -> Vec<u8> {
-        let state = self.0.lock().unwrap();
+        let state = self.0.lock().expect("no holder panics");
         state.files[state.names[name]].clone()
     }
 
     /// Changes the bytes of a file behind the back of the index.
     pub(super) fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.0.lock().expect("no holder panics");
         let file = state.names[name];
         change(&mut state.files[file]);
     }
 
     /// Removes a file behind the back of the index.
     pub(super) fn lose(&self, name: &str) {
-        self.0.lock().unwrap().names.remove(name).unwrap();
+        self.0
+            .lock()
+            .expect("no holder panics")
+            .names
+            .remove(name)
+            .expect("the file exists");
     }
 
     /// Returns the folder as a power cut after a number of changes leaves it.
     pub(super) fn cut(&self, changes: usize, cut: Cut) -> Self {
-        let state = self.0.lock().unwrap();
+        let state = self.0.lock().expect("no holder panics");
         let mut numbers = Numbers(match cut {
             Cut::Mixes(seed) => seed,
             Cut::LosesAll | Cut::KeepsAll => 0,
@@ -154,7 +159,7 @@ impl MemoryFolder {
     }
 
     fn operate<T>(&self, run: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.0.lock().expect("no holder panics");
         state.operations += 1;
         let number = state.operations;
         let fails = match state.fault {
@@ -218,7 +223,8 @@ impl Image {
                         0 => 0,
                         1 => length,
                         // A torn write.
-                        _ => usize::try_from(numbers.below(length as u64 + 1)).unwrap(),
+                        _ => usize::try_from(numbers.below(length as u64 + 1))
+                            .expect("a small number"),
                     },
                 });
                 if !bytes.is_empty() {
@@ -342,7 +348,7 @@ impl IndexFile for Handle {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.folder.operate(|state| {
-            let start = usize::try_from(offset).unwrap();
+            let start = usize::try_from(offset).expect("a small number");
             let bytes = state.files[self.file].get(start..start + buffer.len());
             buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
             Ok(())
@@ -350,7 +356,7 @@ impl IndexFile for Handle {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let offset = usize::try_from(offset).unwrap();
+        let offset = usize::try_from(offset).expect("a small number");
         self.folder.operate(|state| {
             write(&mut state.files[self.file], offset, bytes);
             state.changes.push(Change::Write {
@@ -369,7 +375,7 @@ impl IndexFile for Handle {
         });
         if synced.is_err() {
             // A failed sync loses the pages, and a second one would report success.
-            self.folder.0.lock().unwrap().files[self.file].clear();
+            self.folder.0.lock().expect("no holder panics").files[self.file].clear();
         }
         synced
     }

@@ -75,7 +75,7 @@ impl Model {
         let mut seqs = BTreeMap::<u32, u64>::new();
         let mut movement = 0;
         let records_of = |record| {
-            let economy = u32::try_from(numbers.below(ECONOMIES)).unwrap() + 1;
+            let economy = u32::try_from(numbers.below(ECONOMIES)).expect("a small number") + 1;
             let seq = seqs.entry(economy).or_default();
             *seq += 1;
             let key = match numbers.below(8) {
@@ -86,7 +86,7 @@ impl Model {
             };
             let ids = (0..numbers.below(3)).map(|_| {
                 let mut id = [0; 16];
-                id[0] = u8::try_from(numbers.below(200)).unwrap();
+                id[0] = u8::try_from(numbers.below(200)).expect("a small number");
                 id
             });
             let ids = ids.collect();
@@ -100,11 +100,14 @@ impl Model {
                 let from = numbers.below(ACCOUNTS);
                 let to = (from + 1 + numbers.below(ACCOUNTS - 1)) % ACCOUNTS;
                 let side = |account: u64, after: u64| {
-                    (u32::try_from(account).unwrap(), after.cast_signed())
+                    (
+                        u32::try_from(account).expect("a small number"),
+                        after.cast_signed(),
+                    )
                 };
                 MovementSides {
                     movement,
-                    asset: u32::try_from(numbers.below(ASSETS)).unwrap(),
+                    asset: u32::try_from(numbers.below(ASSETS)).expect("a small number"),
                     sides: [side(from, numbers.next()), side(to, numbers.below(1_000))],
                 }
             });
@@ -126,7 +129,7 @@ impl Model {
     /// Returns the history up to a record.
     pub(super) fn upto(&self, records: u64) -> Self {
         Self {
-            records: self.records[..usize::try_from(records).unwrap()].to_vec(),
+            records: self.records[..usize::try_from(records).expect("a small number")].to_vec(),
             log: TestLog {
                 records,
                 ..self.log
@@ -239,7 +242,7 @@ impl Model {
 
     fn compare_sequence(&self, index: &Index) -> Result<(), IndexError> {
         let mut all = Vec::new();
-        for economy in 0..=u32::try_from(ECONOMIES).unwrap() + 1 {
+        for economy in 0..=u32::try_from(ECONOMIES).expect("a small number") + 1 {
             let of_economy = self
                 .records
                 .iter()

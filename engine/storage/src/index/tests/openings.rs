@@ -20,11 +20,11 @@ fn discarded(model: &Model, log: TestLog) -> DiscardReason {
         ..model.upto(log.records.min(60))
     };
     fill(&index, &other);
-    other.compare(&index).unwrap();
-    index.close().unwrap();
+    other.compare(&index).expect("each look-up succeeds");
+    index.close().expect("the tail is written");
     let index = open(&folder, &log, true);
     assert!(matches!(index.origin(), IndexOrigin::Kept));
-    other.compare(&index).unwrap();
+    other.compare(&index).expect("each look-up succeeds");
     reason
 }
 
@@ -101,7 +101,7 @@ fn an_older_index_is_kept_and_continued() {
     assert!(matches!(index.origin(), IndexOrigin::Kept));
     assert_eq!(index.indexed(), 77);
     fill(&index, &whole);
-    whole.compare(&index).unwrap();
+    whole.compare(&index).expect("each look-up succeeds");
 }
 
 #[test]
@@ -109,7 +109,8 @@ fn a_missing_index_begins_empty_and_files_of_others_stay() {
     let model = Model::random(60, 1);
     let folder = written(&model);
     folder.lose("manifest");
-    let other: Box<_> = crate::index::folder::IndexFolder::create(&folder, "notes.txt").unwrap();
+    let other: Box<_> =
+        crate::index::folder::IndexFolder::create(&folder, "notes.txt").expect("a file is created");
     drop(other);
     let index = open(&folder, &model.log, false);
     assert!(matches!(index.origin(), IndexOrigin::Created));
@@ -141,7 +142,7 @@ fn unnamed_files_of_an_index_are_removed() {
     let folder = written(&model);
     let before = folder.files();
     for name in ["run-9999", "manifest.new"] {
-        crate::index::folder::IndexFolder::create(&folder, name).unwrap();
+        crate::index::folder::IndexFolder::create(&folder, name).expect("a file is created");
     }
     let index = open(&folder, &model.log, false);
     assert!(matches!(index.origin(), IndexOrigin::Kept));

@@ -18,7 +18,7 @@ fn each_power_cut_leaves_a_prefix_or_nothing() {
     let index = open(&folder, &model.log, false);
     fill(&index, &model);
     settle(&index);
-    index.close().unwrap();
+    index.close().expect("the tail is written");
     let mut newest = 0;
     for changes in 0..=folder.changes() {
         let mixtures = (0..MIXTURES).map(|seed| Cut::Mixes(changes as u64 * MIXTURES + seed));
@@ -28,7 +28,10 @@ fn each_power_cut_leaves_a_prefix_or_nothing() {
             let is_discarded = matches!(index.origin(), IndexOrigin::Discarded(_));
             assert!(!is_discarded, "{changes} {cut:?}: {:?}", index.origin());
             let covered = index.indexed();
-            model.upto(covered).compare(&index).unwrap();
+            model
+                .upto(covered)
+                .compare(&index)
+                .expect("each look-up succeeds");
             if matches!(cut, Cut::LosesAll) {
                 assert!(covered >= newest, "{changes}: {covered} after {newest}");
                 newest = covered;
@@ -36,11 +39,11 @@ fn each_power_cut_leaves_a_prefix_or_nothing() {
             // The image is continued like any other index.
             if changes % 5 == 0 {
                 fill(&index, &model);
-                model.compare(&index).unwrap();
-                index.close().unwrap();
+                model.compare(&index).expect("each look-up succeeds");
+                index.close().expect("the tail is written");
                 let index = open(&image, &model.log, true);
                 assert_eq!(index.indexed(), RECORDS);
-                model.compare(&index).unwrap();
+                model.compare(&index).expect("each look-up succeeds");
             }
         }
     }
@@ -57,19 +60,22 @@ fn a_power_cut_during_the_removal_of_an_index_leaves_no_part_of_it() {
     let folder = MemoryFolder::default();
     let index = open(&folder, &model.log, false);
     fill(&index, &model);
-    index.close().unwrap();
+    index.close().expect("the tail is written");
     let index = open(&folder, &other, false);
     let renamed = Model {
         log: other,
         ..model.clone()
     };
     fill(&index, &renamed);
-    index.close().unwrap();
+    index.close().expect("the tail is written");
     for changes in 0..=folder.changes() {
         for seed in 0..MIXTURES {
             let image = folder.cut(changes, Cut::Mixes(seed));
             let index = open(&image, &other, true);
-            renamed.upto(index.indexed()).compare(&index).unwrap();
+            renamed
+                .upto(index.indexed())
+                .compare(&index)
+                .expect("each look-up succeeds");
         }
     }
 }
