@@ -52,24 +52,24 @@ fn read(index: &Index, model: &Model, ended: &AtomicBool, seed: u64) {
         if let Some(key) = &record.key {
             let found = index
                 .records_of_key(record.economy, key)
-                .expect("it succeeds");
+                .expect("the operation succeeds");
             assert!(found.contains(&record.record), "{record:?}");
         }
         for id in &record.ids {
             let found = index
                 .records_of_id(record.economy, id)
-                .expect("it succeeds");
+                .expect("the operation succeeds");
             assert!(found.contains(&record.record), "{record:?}");
         }
         let found = index
             .records_after(record.economy, record.seq - 1, 1)
-            .expect("it succeeds");
+            .expect("the operation succeeds");
         assert_eq!(found, [(record.seq, record.record)]);
         for movement in &record.movements {
             let [_, (account, after)] = movement.sides;
             let below = movement.movement + 1;
             let found = index.movements_before(record.economy, account, movement.asset, below, 1);
-            let found = found.expect("it succeeds");
+            let found = found.expect("the operation succeeds");
             assert_eq!(found[0].movement, movement.movement);
             assert_eq!((found[0].record, found[0].after), (record.record, after));
         }

@@ -45,7 +45,7 @@ fn run(folder: &MemoryFolder, model: &Model) -> Result<(), IndexError> {
 fn each_operation_may_fail_once() {
     let model = Model::random(RECORDS, 31);
     let folder = MemoryFolder::default();
-    run(&folder, &model).expect("it succeeds");
+    run(&folder, &model).expect("the operation succeeds");
     let count = folder.operations();
     for place in 1..=count {
         let folder = MemoryFolder::default();
@@ -60,7 +60,7 @@ fn each_operation_may_fail_once() {
 fn each_operation_may_fail_for_good() {
     let model = Model::random(RECORDS, 32);
     let folder = MemoryFolder::default();
-    run(&folder, &model).expect("it succeeds");
+    run(&folder, &model).expect("the operation succeeds");
     let count = folder.operations();
     for place in 1..=count {
         let folder = MemoryFolder::default();

@@ -14,7 +14,7 @@ use crate::index::shared::IndexConfig;
 
 const RECORDS: u64 = 10_000_000;
 const ACCOUNTS: u64 = 100_000;
-const LOOK_UPS: u64 = 200_000;
+const LOOK_UPS: u64 = 50_000;
 
 fn record(record: u64) -> RecordEntries {
     let mut numbers = Numbers(record);
@@ -85,12 +85,12 @@ fn index_figures() {
     println!("settled after {:?}", start.elapsed());
     look_up(&index);
     index.close().expect("the tail is written");
-    for entry in std::fs::read_dir(&path).expect("it succeeds") {
-        let entry = entry.expect("it succeeds");
+    for entry in std::fs::read_dir(&path).expect("the operation succeeds") {
+        let entry = entry.expect("the operation succeeds");
         println!(
             "{:?} {}",
             entry.file_name(),
-            entry.metadata().expect("it succeeds").len()
+            entry.metadata().expect("the operation succeeds").len()
         );
     }
     for verified in [false, true] {
@@ -106,19 +106,22 @@ fn look_up(index: &Index) {
     let mut numbers = Numbers(77);
     each("absent key", LOOK_UPS, |number| {
         let found = index.records_of_key(1, &format!("absent-{number}"));
-        assert!(found.expect("it succeeds").is_empty());
+        assert!(found.expect("the operation succeeds").is_empty());
     });
     each("present key", LOOK_UPS, |_| {
         let record = 1 + numbers.below(RECORDS);
         let found = index
             .records_of_key(1, &format!("key-{record:012}"))
-            .expect("it succeeds");
+            .expect("the operation succeeds");
         assert!(found.contains(&record));
     });
     each("records after", LOOK_UPS, |_| {
         let seq = numbers.below(RECORDS - 20);
         assert_eq!(
-            index.records_after(1, seq, 20).expect("it succeeds").len(),
+            index
+                .records_after(1, seq, 20)
+                .expect("the operation succeeds")
+                .len(),
             20
         );
     });
@@ -127,7 +130,7 @@ fn look_up(index: &Index) {
         assert_eq!(
             index
                 .movements_before(1, account, 1, u64::MAX, 20)
-                .expect("it succeeds")
+                .expect("the operation succeeds")
                 .len(),
             20
         );
@@ -137,7 +140,7 @@ fn look_up(index: &Index) {
         assert_eq!(
             index
                 .movements_before(1, account, 1, RECORDS / 2, 20)
-                .expect("it succeeds")
+                .expect("the operation succeeds")
                 .len(),
             20
         );

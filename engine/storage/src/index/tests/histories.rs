@@ -87,7 +87,7 @@ fn a_record_may_have_many_movements() {
     let economy = model.records[9].economy;
     let found = index
         .movements_before(economy, 2, 1, u64::MAX, usize::MAX)
-        .expect("it succeeds");
+        .expect("the operation succeeds");
     assert_eq!(found.len(), 16_384);
     assert!(
         found
@@ -103,7 +103,7 @@ fn a_record_may_have_many_movements() {
     );
     let page = index
         .movements_before(economy, 1, 1, 9_000, 3)
-        .expect("it succeeds");
+        .expect("the operation succeeds");
     assert!(
         page.iter()
             .map(|entry| entry.movement)
