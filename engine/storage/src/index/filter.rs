@@ -133,3 +133,45 @@ pub(super) fn read_u64(input: &mut impl Read) -> io::Result<u64> {
     input.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(count: u64) -> Vec<u64> {
+        let spread = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (1..=count).map(spread).collect()
+    }
+
+    #[test]
+    fn a_filter_of_any_size_has_its_members_after_it_was_read() {
+        for count in (1..40).chain([255, 256, 1_000, 80_000]) {
+            let members = members(count);
+            let mut bytes = Vec::new();
+            FilterGroup::build(7, &members).encode(&mut bytes);
+            let read = FilterGroup::decode(&mut &bytes[..]).expect("it was written");
+            assert!(read.filter.is_some(), "{count}");
+            assert_eq!((read.first_page, read.first), (7, members[0]));
+            assert!(
+                members.iter().all(|member| read.may_contain(*member)),
+                "{count}"
+            );
+            let absent = (1..=10_000).filter(|absent| read.may_contain(*absent));
+            assert!(absent.count() < 10, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_reaches_beyond_its_slots_is_rejected() {
+        let mut bytes = Vec::new();
+        FilterGroup::build(0, &members(100)).encode(&mut bytes);
+        // The length of the segments is after the page, the first member, the number of slots and the seed.
+        let segments_at = 8 + 8 + 4 + 8;
+        for wrong in [0, 3, 1 << 31] {
+            let mut changed = bytes.clone();
+            changed[segments_at..segments_at + 4].copy_from_slice(&u32::to_le_bytes(wrong));
+            let read = FilterGroup::decode(&mut &changed[..]);
+            assert!(read.is_err_and(|error| error.kind() == io::ErrorKind::InvalidData));
+        }
+    }
+}

@@ -11,7 +11,7 @@ mod power;
 mod tampered;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::folder::IndexFolder;
 use super::record_index::{Index, IndexOptions};
@@ -58,11 +58,18 @@ fn fill(index: &Index, model: &Model) {
     }
 }
 
-/// Waits until no merge is due and no tail waits.
-fn settle(index: &Index) {
-    while !index.is_settled() {
+/// Waits until something holds, for a minute at most.
+fn until(holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_mins(1);
+    while !holds() {
+        assert!(Instant::now() < end, "it did not hold within a minute");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Waits until no merge is due and no tail waits.
+fn settle(index: &Index) {
+    until(|| index.is_settled());
 }
 
 /// Writes the index of a model, settled and closed.

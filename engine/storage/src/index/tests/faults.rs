@@ -104,9 +104,7 @@ fn a_full_disk_puts_the_index_behind_and_loses_nothing() {
             .expect("the records follow");
     }
     assert!(index.is_behind());
-    while index.failure().is_none() {
-        std::thread::yield_now();
-    }
+    super::until(|| index.failure().is_some());
     assert!(index.add_blocking(&[], [0; 32]).is_err());
     model.compare(&index).expect("each look-up succeeds");
     folder.set_fault(Fault::Never);

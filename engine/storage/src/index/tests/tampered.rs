@@ -107,9 +107,7 @@ fn a_merge_of_a_damaged_run_is_a_failure_and_keeps_its_inputs() {
     }
     let index = open(&folder, &model.log, false);
     super::fill(&index, &model);
-    while index.failure().is_none() {
-        std::thread::yield_now();
-    }
+    super::until(|| index.failure().is_some());
     assert!(matches!(index.failure(), Some(IndexError::Damaged { .. })));
     for (name, _) in folder
         .files()
