@@ -5,11 +5,11 @@ use super::model::Model;
 use super::{fill, open, settle};
 use crate::index::opening::IndexOrigin;
 
-/// The number of records of the history: six tails, and merges of two levels.
-const RECORDS: u64 = 48;
+/// The number of records of the history: four tails, and merges of two levels.
+const RECORDS: u64 = 32;
 
 /// The number of mixtures of kept, lost and torn changes for each place of a cut.
-const MIXTURES: u64 = 3;
+const MIXTURES: u64 = 2;
 
 #[test]
 fn each_power_cut_leaves_a_prefix_or_nothing() {
