@@ -4,6 +4,7 @@ mod apply;
 mod clock;
 mod draws;
 mod holds;
+mod numbering;
 mod numbers;
 pub(crate) mod open_holds;
 mod plugins;
@@ -32,7 +33,7 @@ use crate::plugin::installation::{Component, Plugin};
 use crate::quota::Quotas;
 use crate::time::{StepBack, Timestamp};
 use crate::webhook::Webhook;
-use numbers::Numbers;
+use numbers::NumberTable;
 use open_holds::OpenHolds;
 use usage::UsageCounters;
 
@@ -51,7 +52,7 @@ pub struct Books {
     pub(crate) steps_back: Vector<StepBack>,
     pub(crate) assets: OrdMap<AssetId, Arc<Asset>>,
     pub(crate) accounts: OrdMap<AccountId, Arc<Account>>,
-    pub(crate) numbers: Numbers,
+    pub(crate) numbers: NumberTable,
     pub(crate) holds: OpenHolds,
     pub(crate) reversals: OrdMap<TransferId, Reversal>,
     pub(crate) flows: OrdMap<FlowKey, Flow>,
@@ -90,7 +91,7 @@ impl Books {
             steps_back: Vector::new(),
             assets: OrdMap::new(),
             accounts: OrdMap::new(),
-            numbers: Numbers::default(),
+            numbers: NumberTable::default(),
             holds: OpenHolds::default(),
             reversals: OrdMap::new(),
             flows: OrdMap::new(),

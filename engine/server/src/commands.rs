@@ -11,6 +11,7 @@ mod import;
 mod input;
 mod key;
 mod listen;
+mod log;
 mod notices;
 mod openapi;
 mod owner;
@@ -20,12 +21,14 @@ mod quota;
 mod restore;
 mod runtime;
 mod serve;
+mod sql;
 mod style;
 mod verify;
 
 use std::process::ExitCode;
 
 use bursar_ledger::Printable;
+use bursar_storage::MaintenanceConfig;
 use clap::{Parser, Subcommand};
 
 pub use error::CommandError;
@@ -57,6 +60,10 @@ enum Command {
     Restore(restore::Restore),
     /// Write the journal of an economy to standard output, as lines of JSON.
     Export(export::Export),
+    /// Print the records of a database file, oldest first, as lines of JSON. No server may use the file.
+    Log(log::PrintLog),
+    /// Write the records and balances of a database file as plain tables for any SQLite tool. No server may use the file.
+    Sql(sql::Sql),
     /// Import an economy into a database file, or opening balances into an economy.
     Import(import::Import),
     /// Create, list, rotate and revoke API keys.
@@ -99,13 +106,20 @@ impl Cli {
 
     /// Runs the command and returns its exit code: 0 on success. Prints the error of a command that failed.
     pub fn run(self) -> ExitCode {
+        self.run_with(MaintenanceConfig::standard())
+    }
+
+    /// Runs the command like [`Cli::run`]. A server maintains its file at the given intervals.
+    pub fn run_with(self, maintenance: MaintenanceConfig) -> ExitCode {
         let result = match self.command {
-            Command::Serve(serve) => serve.run(),
+            Command::Serve(serve) => serve.run(maintenance),
             Command::Demo(demo) => demo.run(),
             Command::Audit(audit) => audit.run(),
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run(),
             Command::Export(export) => export.run(),
+            Command::Log(log) => log.run(),
+            Command::Sql(sql) => sql.run(),
             Command::Import(import) => import.run(),
             Command::Key(key) => key.run(),
             Command::Quota(quota) => quota.run(),

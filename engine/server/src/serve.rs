@@ -13,7 +13,9 @@ use std::time::Duration;
 use axum::Router;
 use bursar_host::{Cache, Compiler, Limits, PluginHost};
 use bursar_ledger::{IdError, KeyId, KeyMode, KeyPatch, Scope};
-use bursar_storage::{FileLock, Owner, Storage, StorageError, TimeSource, WriterState, beside};
+use bursar_storage::{
+    FileLock, MaintenanceConfig, Owner, Storage, StorageError, TimeSource, WriterState, beside,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -64,6 +66,8 @@ pub struct Setup {
     pub clock: TimeSource,
     /// The clock for rate limits.
     pub ticks: Ticks,
+    /// The intervals at which the file is maintained.
+    pub maintenance: MaintenanceConfig,
     /// The limits of each call of a plugin.
     pub limits: Limits,
     /// The compiler of components.
@@ -146,7 +150,8 @@ impl Server {
         };
         let database = setup.database.clone();
         let time = setup.clock.clone();
-        let open = move || Storage::open(&database, lock, &time, render);
+        let pace = setup.maintenance;
+        let open = move || Storage::open_with(&database, lock, &time, render, pace);
         let storage = run_blocking(open).await??;
         let opened = storage.clone();
         let server = Self::start_on(storage, setup, tcp, owner_socket, socket).await;

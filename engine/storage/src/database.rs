@@ -10,9 +10,7 @@ use std::path::Path;
 use libsql::{Builder, Connection, OpenFlags, Row, Value};
 use pollster::block_on;
 
-use crate::error::StorageError;
-
-type Result<T> = std::result::Result<T, StorageError>;
+use crate::error::{Result, StorageError};
 
 /// The longest wait of a statement for a lock that another program has on the file. It is enough for a short
 /// query by an operator's tool, and shorter than the patience of clients.
@@ -105,6 +103,17 @@ impl Database {
     pub(crate) fn random(&self) -> Result<u32> {
         let [.., a, b, c, d] = self.number("SELECT random()")?.to_be_bytes();
         Ok(u32::from_be_bytes([a, b, c, d]))
+    }
+
+    /// Returns 32 random bytes.
+    pub(crate) fn random_bytes(&self) -> Result<[u8; 32]> {
+        let drawn = self
+            .prepare("SELECT randomblob(32)")?
+            .first(Vec::new(), |row| Ok(row.get::<Vec<u8>>(0)?))?;
+        let drawn = drawn.unwrap_or_default();
+        drawn
+            .try_into()
+            .map_err(|_| StorageError::damaged(0, "SQLite returned no random bytes"))
     }
 
     /// Runs several reads under one snapshot of the file, while the writer continues.

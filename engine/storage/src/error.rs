@@ -3,7 +3,12 @@
 use std::path::PathBuf;
 
 use crate::file::owner::Owner;
+use crate::index::IndexOpenError;
+use crate::index::error::IndexError;
 use crate::time::clock::ClockError;
+
+/// The result of work on a database file.
+pub(crate) type Result<T> = std::result::Result<T, StorageError>;
 
 /// An error of a database file.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +42,15 @@ pub enum StorageError {
         found: i64,
         /// The newest schema that this version knows.
         known: i64,
+    },
+    /// An earlier build wrote the file, with a journal that this version does not read.
+    #[error(
+        "the file has schema {found} and was written by an earlier build, which kept a journal of rows. Run \
+         `bursar export` of that build for each economy, and import the lines into a new file"
+    )]
+    TooOld {
+        /// The file's schema.
+        found: i64,
     },
     /// The path holds something other than a Bursar database, and none can be created there.
     #[error("{path}: {reason}")]
@@ -75,6 +89,14 @@ pub enum StorageError {
     /// The file is a database of another program.
     #[error("the file is not a bursar database (application id {0:#x})")]
     Foreign(i64),
+    /// The index next to the log could not be read or written.
+    #[error("{what}")]
+    Index {
+        /// A description of the error.
+        what: String,
+        /// True if a later attempt may succeed.
+        may_heal: bool,
+    },
     /// The file is inconsistent.
     #[error("the journal is damaged at record {record}: {what}")]
     Damaged {
@@ -161,8 +183,10 @@ impl StorageError {
             Self::Database(libsql::Error::ConnectionFailed(_))
             | Self::File { .. }
             | Self::Busy { .. } => true,
+            Self::Index { may_heal, .. } => *may_heal,
             Self::Database(_)
             | Self::TooNew { .. }
+            | Self::TooOld { .. }
             | Self::NotOurs { .. }
             | Self::ForeignLog { .. }
             | Self::ClosedFolder { .. }
@@ -178,11 +202,26 @@ impl StorageError {
     }
 }
 
+impl From<IndexError> for StorageError {
+    fn from(error: IndexError) -> Self {
+        Self::Index {
+            may_heal: matches!(error, IndexError::Io { .. }),
+            what: error.to_string(),
+        }
+    }
+}
+
+impl From<IndexOpenError<Self>> for StorageError {
+    fn from(error: IndexOpenError<Self>) -> Self {
+        match error {
+            IndexOpenError::Log(error) => error,
+            IndexOpenError::Index(error) => error.into(),
+        }
+    }
+}
+
 /// A mask for the primary result code of SQLite (<https://www.sqlite.org/rescode.html>).
 pub(crate) const PRIMARY_CODE: i32 = 0xff;
-
-/// A constraint failed: the row exists already.
-pub(crate) const SQLITE_CONSTRAINT: i32 = 19;
 
 /// The disk is full.
 pub(crate) const SQLITE_FULL: i32 = 13;

@@ -6,4 +6,5 @@ pub(crate) mod lock;
 pub(crate) mod log_origin;
 pub(crate) mod names;
 pub(crate) mod owner;
+pub(crate) mod rewrite;
 pub(crate) mod stamp;

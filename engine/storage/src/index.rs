@@ -1,25 +1,21 @@
-//! Indexes of the journal that are kept in tables, and the index next to the log.
+//! The index: where records are found in the log by key, by id, by number and by account.
 
-pub(crate) mod account_history;
 mod builder;
-mod entry;
-mod error;
+pub(crate) mod entries;
+pub(crate) mod entry;
+pub(crate) mod error;
 mod filter;
-#[cfg_attr(not(test), expect(dead_code, reason = "the log will use it"))]
 mod folder;
-pub(crate) mod idempotency_keys;
 mod identity;
 mod manifest;
 mod merge;
 mod opening;
 mod page;
-#[cfg_attr(not(test), expect(dead_code, reason = "the log will use it"))]
 mod record_index;
 mod run;
 mod run_writer;
 mod scan;
 mod shared;
-pub(crate) mod subjects;
 mod tail;
 mod varint;
 mod verify;
@@ -27,3 +23,10 @@ mod view;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use folder::RealFolder;
+pub(crate) use identity::LogIdentity;
+pub(crate) use opening::IndexOpenError;
+pub(crate) use record_index::{Index, IndexOptions};
+pub(crate) use scan::MergedEntries;
+pub(crate) use shared::IndexConfig;

@@ -1,4 +1,4 @@
-//! Durable storage of economies: a journal in one libSQL file, its single writer, and the published state.
+//! Durable storage of economies: a log in one libSQL file, its single writer, and the published state.
 //!
 //! [`Storage::open`] opens a file and starts its writer. [`Storage::submit`] queues a [`Submission`] and
 //! returns a receiver for its [`Reply`]; the reads are methods of [`Storage`] too.
@@ -6,7 +6,7 @@
 //! * The **state** ([`State`]) is in memory. Only the writer changes it. After each commit the writer
 //!   publishes an immutable snapshot that shares all unchanged parts with its predecessor. Readers load the
 //!   newest snapshot without a lock and without SQL.
-//! * The **journal** is authoritative. Each change of state is a record of the request, the act and the
+//! * The **log** is authoritative. Each change of state is a record of the request, the act and the
 //!   effects. A start loads the newest checkpoint and applies the effects of later records. It checks them
 //!   but never decides anything again.
 //! * **Durable** means synced: an answer is sent after its commit, in WAL mode with `synchronous = FULL`.
@@ -24,7 +24,6 @@ mod database;
 mod error;
 mod file;
 mod index;
-mod journal;
 mod log;
 mod news;
 mod query;
@@ -36,6 +35,7 @@ mod schema;
 mod state;
 mod time;
 mod tools;
+mod wal;
 mod webhooks;
 
 #[cfg(test)]
@@ -53,6 +53,7 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 pub use cancel::Cancel;
+pub use commit::maintenance::MaintenanceConfig;
 pub use commit::queue::{
     QUEUE_BYTES_MAX, QUEUE_BYTES_PER_ECONOMY_MAX, QUEUE_MAX, QUEUE_PER_ECONOMY_MAX, QUEUE_WORK_MAX,
     QUEUE_WORK_PER_ECONOMY_MAX,
@@ -65,16 +66,16 @@ pub use commit::writer::WORK_MAX;
 pub use error::{ForeignFile, StorageError, SubmitError};
 pub use file::lock::{FileLock, beside, canonical};
 pub use file::owner::Owner;
-pub use index::account_history::{PastBalances, PastQuery};
-pub use index::subjects::{HoldHistory, SubjectRecord};
 pub use news::EconomyNews;
 pub use query::events::{EVENTS_MAX, Event, EventRange};
 pub use query::history::{
     ENTRIES_MAX, HistoryEntry, HistoryFilter, HistoryPage, HistoryQuery, RecordContext, STEPS_MAX,
 };
+pub use query::past_balances::{PastBalances, PastQuery};
 pub use query::past_calls::{PastCall, PastCalls};
 pub use query::receipts::CallRecord;
 pub use query::revisions::RevisionRecord;
+pub use query::subjects::{HoldHistory, SubjectRecord};
 pub use record::{Outcome, StoredAnswer};
 pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
 pub use state::State;
@@ -89,19 +90,21 @@ pub use tools::audit::{
     Promise, SeenHead,
 };
 pub use tools::backup::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
+pub use tools::listing::{ListedRecord, ListingError, Selection};
 pub use tools::offline::{
-    OfflineFile, audit_file, back_up_file, clock_of_file, export_file, import_file, load_file,
-    set_clock_of_file,
+    OfflineFile, audit_file, back_up_file, clock_of_file, export_file, import_file, list_file,
+    load_file, set_clock_of_file, write_tables_of_file,
 };
 pub use tools::restore::{LostRecords, RestoreReport, restore_file};
+pub use tools::tables::{TablesError, TablesReport};
 pub use webhooks::delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 
-use commit::maintenance::MaintenanceConfig;
 use commit::shared::Shared;
 use commit::submission::QueuedSubmission;
 use commit::writer::Writer;
 use file::lock::Tail;
-use journal::{FileJournal, Journal};
+use log::file::FileLog;
+use log::store::Log;
 use query::reader::Readers;
 use tools::audit::{AuditInput, Watch};
 
@@ -139,6 +142,17 @@ impl Storage {
         time: &TimeSource,
         render: Render,
     ) -> Result<Self, StorageError> {
+        Self::open_with(path, lock, time, render, MaintenanceConfig::standard())
+    }
+
+    /// Opens a file like [`Storage::open`], with another configuration of maintenance.
+    pub fn open_with(
+        path: &Path,
+        lock: FileLock,
+        time: &TimeSource,
+        render: Render,
+        pace: MaintenanceConfig,
+    ) -> Result<Self, StorageError> {
         let path = canonical(path);
         if lock.check_log()? == Tail::MayBeMissing {
             let file = path.display();
@@ -147,27 +161,27 @@ impl Storage {
                  are missing if it was copied without its log or if the log was removed"
             );
         }
-        let mut journal = FileJournal::prepare(&path)?;
-        let state = journal.load()?;
-        let (state, clock) = time::timekeeping::begin(&mut journal, state, time, render)?;
-        let readers = Arc::new(Readers::open(&path, READERS)?);
-        journal.close_after(Arc::clone(&readers));
-        let shared = Arc::new(Shared::new(state.clone(), journal.load_notes()?));
+        let mut log = FileLog::prepare(&path, pace.index)?;
+        let state = log.load()?;
+        let (state, clock) = time::timekeeping::begin(&mut log, state, time, render)?;
+        let readers = Arc::new(Readers::open(&path, READERS, log.index())?);
+        log.close_after(Arc::clone(&readers));
+        let shared = Arc::new(Shared::new(state.clone(), log.load_notes()?));
         let reopen = {
-            let path = journal.path().to_owned();
+            let path = log.path().to_owned();
             let clock = clock.clone();
-            let identity = journal.identity().clone();
+            let identity = log.identity().clone();
             let readers = Arc::clone(&readers);
+            let index = log.index();
             Box::new(move || {
-                let mut journal = FileJournal::reopen(&identity, &path, clock.now())?;
-                journal.close_after(Arc::clone(&readers));
-                Ok(journal)
+                let mut log = FileLog::reopen(&identity, &path, &index, clock.now())?;
+                log.close_after(Arc::clone(&readers));
+                Ok(log)
             })
         };
-        let pace = MaintenanceConfig::standard();
         let shared_with = Arc::clone(&shared);
         let kept = clock.clone();
-        let writer = Writer::new(shared_with, journal, reopen, state, kept, render, pace);
+        let writer = Writer::new(shared_with, log, reopen, state, kept, render, pace)?;
         let thread = std::thread::Builder::new().name("writer".into());
         let writer = thread
             .spawn(move || writer.run())
@@ -225,7 +239,9 @@ impl Storage {
         range: EventRange,
         limit: usize,
     ) -> Result<Vec<Event>, StorageError> {
-        self.inner.readers.events(economy, range, limit)
+        self.inner
+            .readers
+            .events(&self.state(), economy, range, limit)
     }
 
     /// Returns the number of event reads since the file was opened. Following an economy without new records
@@ -240,7 +256,7 @@ impl Storage {
         economy: &EconomyId,
         seq: u64,
     ) -> Result<Option<Digest>, StorageError> {
-        self.inner.readers.record_hash(economy, seq)
+        self.inner.readers.record_hash(&self.state(), economy, seq)
     }
 
     /// Subscribes to new published records of one economy.
@@ -297,13 +313,15 @@ impl Storage {
         economy: &EconomyId,
         key: &IdempotencyKey,
     ) -> Result<Option<StoredAnswer>, StorageError> {
-        self.inner.readers.stored(economy, key.as_str())
+        self.inner
+            .readers
+            .stored(&self.state(), economy, key.as_str())
     }
 
     /// Returns a page of an account's history, newest first, or `None` if the query starts at a movement of
     /// another account. Blocks for at most [`STEPS_MAX`] small reads.
     pub fn history(&self, query: &HistoryQuery) -> Result<Option<HistoryPage>, StorageError> {
-        self.inner.readers.history(query)
+        self.inner.readers.history(&self.state(), query)
     }
 
     /// Returns the record of a transfer and its movements, or `None` if the economy has no such transfer. The
@@ -314,7 +332,9 @@ impl Storage {
         economy: &EconomyId,
         transfer: TransferId,
     ) -> Result<Option<SubjectRecord>, StorageError> {
-        self.inner.readers.transfer(economy, transfer.into())
+        self.inner
+            .readers
+            .transfer(&self.state(), economy, transfer.into())
     }
 
     /// Returns the movements of a transfer, which are empty if the economy has no such transfer. Blocks for a
@@ -324,7 +344,9 @@ impl Storage {
         economy: &EconomyId,
         transfer: TransferId,
     ) -> Result<Vec<Movement>, StorageError> {
-        self.inner.readers.moved(economy, transfer.into())
+        self.inner
+            .readers
+            .moved(&self.state(), economy, transfer.into())
     }
 
     /// Returns the history of a hold, or `None` if the economy has no such hold. Blocks for a few small reads.
@@ -333,7 +355,7 @@ impl Storage {
         economy: &EconomyId,
         hold: HoldId,
     ) -> Result<Option<HoldHistory>, StorageError> {
-        self.inner.readers.hold(economy, hold)
+        self.inner.readers.hold(&self.state(), economy, hold)
     }
 
     /// Returns the record of a call, or `None` if the economy has no such call. Blocks for a few small reads.
@@ -342,7 +364,7 @@ impl Storage {
         economy: &EconomyId,
         call: CallId,
     ) -> Result<Option<CallRecord>, StorageError> {
-        self.inner.readers.call(economy, call)
+        self.inner.readers.call(&self.state(), economy, call)
     }
 
     /// Returns a record that changed the installation of a plugin, or `None` if the economy has no such
@@ -353,13 +375,15 @@ impl Storage {
         plugin: &PluginName,
         seq: u64,
     ) -> Result<Option<RevisionRecord>, StorageError> {
-        self.inner.readers.revision(economy, plugin, seq)
+        self.inner
+            .readers
+            .revision(&self.state(), economy, plugin, seq)
     }
 
     /// Returns the balances of an account at a moment in the past. Blocks for a few small reads, and for a walk
     /// over the movements that the account history index does not contain yet.
     pub fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
-        self.inner.readers.balances_at(query)
+        self.inner.readers.balances_at(&self.state(), query)
     }
 
     /// Returns the bytes of a component. Blocks for one read.
@@ -368,7 +392,7 @@ impl Storage {
     }
 
     /// Audits the file while it is in use: checks every promise against every record and looks for the
-    /// given heads. Blocks for a time that grows with the journal, or until `cancel` is set. `progress`
+    /// given heads. Blocks for a time that grows with the log, or until `cancel` is set. `progress`
     /// receives the number of audited records and the total.
     pub fn audit(
         &self,
@@ -377,7 +401,12 @@ impl Storage {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<AuditReport, StorageError> {
         let state = Some(&*self.state());
-        let against = AuditInput { state, heads };
+        let index = Some(self.inner.readers.index());
+        let against = AuditInput {
+            state,
+            heads,
+            index,
+        };
         let watch = Watch {
             cancel,
             gate: Some(&self.inner.shared.log_gate),
@@ -416,7 +445,7 @@ impl Storage {
         source.back_up(to, plan, progress)
     }
 
-    /// Exports an economy's journal as lines of JSON, up to its newest record, while the file is in use.
+    /// Exports an economy's log as lines of JSON, up to its newest record, while the file is in use.
     /// `take` receives whole lines and may block. `progress` receives the number of exported records and the
     /// total.
     pub fn export(

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::commit::submission::Submission;
+use crate::record::NO_CHANGES;
 
 /// The depth of nesting that `serde_json` reads.
 const NESTING_MAX: usize = 127;
@@ -30,12 +31,16 @@ pub(crate) fn write(
     decision: &Decision,
     books: &Books,
 ) -> Result<Texts, String> {
-    if nesting(submission.request.as_str()) > NESTING_MAX {
+    if is_too_deep(submission.request.as_str()) {
         return Err("the request is nested too deep to be read again".into());
     }
     let texts = Texts {
         act: to_json(&submission.act)?,
-        changes: to_json(&decision.changes())?,
+        changes: if decision.changes().is_empty() {
+            NO_CHANGES.into()
+        } else {
+            to_json(&decision.changes())?
+        },
     };
     if carries_documents(&submission.act) {
         same(&submission.act, &texts.act, "the act")?;
@@ -67,9 +72,12 @@ fn carries_documents(act: &Act) -> bool {
 /// the record.
 fn check_piece(change: &Change, books: &Books) -> Result<(), String> {
     let item = match change {
-        Change::AssetSet { asset, .. } => books
-            .asset(asset)
-            .map(|known| CheckpointEntry::Asset(asset.clone(), Arc::clone(known))),
+        Change::AssetSet { asset, .. } => {
+            let known = books.asset(asset).zip(books.asset_number(asset));
+            known.map(|(known, number)| {
+                CheckpointEntry::Asset(asset.clone(), Arc::clone(known), number)
+            })
+        }
         Change::AccountSet { account, .. } => books
             .account(account)
             .map(|known| CheckpointEntry::Account(account.clone(), Arc::clone(known))),
@@ -88,8 +96,13 @@ fn check_piece(change: &Change, books: &Books) -> Result<(), String> {
     })
 }
 
+/// The bytes of most acts as JSON, at most.
+const TEXT_BYTES: usize = 512;
+
 fn to_json(value: &impl Serialize) -> Result<String, String> {
-    serde_json::to_string(value).map_err(|error| error.to_string())
+    let mut text = Vec::with_capacity(TEXT_BYTES);
+    serde_json::to_writer(&mut text, value).map_err(|error| error.to_string())?;
+    String::from_utf8(text).map_err(|error| error.to_string())
 }
 
 fn same<T: DeserializeOwned + PartialEq>(value: &T, text: &str, what: &str) -> Result<(), String> {
@@ -98,6 +111,13 @@ fn same<T: DeserializeOwned + PartialEq>(value: &T, text: &str, what: &str) -> R
         Ok(_) => Err(format!("{what} would be read as something else")),
         Err(error) => Err(format!("{what} could not be read again: {error}")),
     }
+}
+
+/// Returns true if a JSON text has more nested levels than can be read.
+fn is_too_deep(json: &str) -> bool {
+    // Nearly all texts have fewer brackets, which are counted several times as fast as levels.
+    let brackets = json.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
+    brackets.count() > NESTING_MAX && nesting(json) > NESTING_MAX
 }
 
 /// Returns the number of nested levels of arrays and objects in a JSON text.

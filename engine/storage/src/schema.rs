@@ -12,11 +12,10 @@ pub(crate) const APPLICATION_ID: i64 = 0x4252_5352;
 
 /// The migrations. Each runs once, in a txn that also increments the schema in the stamp. A released
 /// migration is never edited.
-const MIGRATIONS: [&str; 3] = [
-    include_str!("migrations/0001_journal.sql"),
-    include_str!("migrations/0002_webhook_progress.sql"),
-    include_str!("migrations/0003_clock_mark.sql"),
-];
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_log.sql")];
+
+/// The number of the first of these schemas. Those before it are of builds that kept a journal of rows.
+const FIRST: i64 = 4;
 
 /// The stamp of a file.
 pub(crate) fn stamp(database: &Database) -> Result<Stamp, StorageError> {
@@ -34,7 +33,7 @@ pub(crate) fn migrate(database: &Database) -> Result<(), StorageError> {
     let mut stamp = stamp(database)?;
     let found = stamp.schema();
     let known = newest();
-    for (version, sql) in (1..=known)
+    for (version, sql) in (FIRST..=known)
         .zip(MIGRATIONS)
         .filter(|(version, _)| *version > found)
     {
@@ -58,10 +57,17 @@ pub(crate) fn check(database: &Database) -> Result<(), StorageError> {
     if application != APPLICATION_ID {
         return Err(StorageError::Foreign(application));
     }
-    let found = stamp(database)?.schema();
+    check_version(stamp(database)?.schema())
+}
+
+/// Checks that this version reads a schema. A new file has the schema 0.
+pub(crate) fn check_version(found: i64) -> Result<(), StorageError> {
     let known = newest();
     if found > known {
         return Err(StorageError::TooNew { found, known });
+    }
+    if (1..FIRST).contains(&found) {
+        return Err(StorageError::TooOld { found });
     }
     Ok(())
 }
@@ -97,5 +103,6 @@ fn parts(database: &Database) -> Result<BTreeSet<(String, String)>, StorageError
 
 /// The newest schema that this version knows.
 pub(crate) fn newest() -> i64 {
-    i64::try_from(MIGRATIONS.len()).expect("there are few migrations")
+    let migrations = i64::try_from(MIGRATIONS.len()).expect("there are few migrations");
+    FIRST + migrations - 1
 }

@@ -4,28 +4,50 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    Books, Change, CheckpointEntry, Decision, Digest, EconomyId, HistoryLinks, HoldId, Seed,
-    Timestamp,
+    Books, Change, Digest, EconomyId, HoldId, Movement, NumberedMovement, Seed, Timestamp,
 };
 use imbl::{OrdMap, OrdSet};
 
 use crate::error::StorageError;
-use crate::record::Record;
+use crate::log::frame::Frame;
+use crate::record::{ChainLink, EconomyNumber, Record};
 
 /// The state of a file after a record. The writer publishes it after each commit, and a checkpoint stores it.
 /// Cloning is cheap.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct State {
     pub(crate) economies: OrdMap<EconomyId, Arc<Books>>,
+    /// The number of each economy in the file.
+    pub(crate) numbers: OrdMap<EconomyId, EconomyNumber>,
     /// The newest record in the file.
     pub(crate) record: u64,
     /// The newest movement in the file.
     pub(crate) movement: u64,
+    /// The newest commit in the file.
+    pub(crate) batch: u64,
+    /// The hash of the newest frame, which covers all frames before it.
+    pub(crate) log_head: Digest,
     /// The time of the newest record.
     pub(crate) recorded_at: Timestamp,
     /// The time at which each economy's next hold expires, by economy and by time.
     pub(crate) next_due: OrdMap<EconomyId, Timestamp>,
     pub(crate) by_due: OrdSet<(Timestamp, EconomyId)>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            economies: OrdMap::new(),
+            numbers: OrdMap::new(),
+            record: 0,
+            movement: 0,
+            batch: 0,
+            log_head: Digest::ZERO,
+            recorded_at: Timestamp::default(),
+            next_due: OrdMap::new(),
+            by_due: OrdSet::new(),
+        }
+    }
 }
 
 impl State {
@@ -42,6 +64,12 @@ impl State {
     /// Returns the number of records in the file.
     pub fn records(&self) -> u64 {
         self.record
+    }
+
+    /// Returns the number of accounts in all economies.
+    pub(crate) fn accounts(&self) -> u64 {
+        let accounts = self.economies.values().map(|books| books.accounts().len());
+        accounts.sum::<usize>() as u64
     }
 
     /// Returns the latest time of any economy's newest record.
@@ -66,8 +94,7 @@ impl State {
                 }
             };
             let seed = changes.iter().find_map(opened)?;
-            self.economies
-                .insert(economy.clone(), Arc::new(Books::new(seed, at)));
+            self.admit(economy, Books::new(seed, at))?;
         }
         self.economies.get_mut(economy).map(Arc::make_mut)
     }
@@ -114,98 +141,141 @@ impl State {
         }
     }
 
-    /// Applies a record of the journal and checks it: its numbers, its links, the balances after it and its hash.
-    pub(crate) fn replay(&mut self, record: &Record) -> Result<(), StorageError> {
-        let damaged = |what: &str| StorageError::damaged(record.id, what);
-        let next = self.next_record();
-        let first = self.next_movement();
+    /// Adds an economy with the next number. Returns none if there are no more numbers.
+    fn admit(&mut self, economy: &EconomyId, books: Books) -> Option<()> {
+        let number = EconomyNumber(u32::try_from(self.numbers.len()).ok()?);
+        self.numbers.insert(economy.clone(), number);
+        self.economies.insert(economy.clone(), Arc::new(books));
+        Some(())
+    }
+
+    /// Returns the number of an economy in the file.
+    pub(crate) fn number(&self, economy: &EconomyId) -> Option<EconomyNumber> {
+        self.numbers.get(economy).copied()
+    }
+
+    /// Applies all records of the next frame of the log and checks them.
+    pub(crate) fn replay_frame(&mut self, frame: &Frame) -> Result<(), StorageError> {
+        let mut reader = frame.reader();
+        while let Some((record, link)) = reader.next()? {
+            self.replay(&record, &link)?;
+        }
+        reader.finish(&self.log_head)?;
+        self.close_frame(frame)
+    }
+
+    /// Notes that all records of a frame are applied.
+    pub(crate) fn close_frame(&mut self, frame: &Frame) -> Result<(), StorageError> {
+        // A commit has several frames if it has many records.
+        let next = self.batch.saturating_add(1);
+        if frame.batch != self.batch && frame.batch != next {
+            let what = "its commit does not follow the one before it";
+            return Err(StorageError::damaged(frame.header.first_record, what));
+        }
+        self.batch = frame.batch;
+        self.log_head = frame.head;
+        Ok(())
+    }
+
+    /// Applies a record of the log and checks it: its numbers, its hash, the balances after it.
+    pub(crate) fn replay(&mut self, record: &Record, link: &ChainLink) -> Result<(), StorageError> {
+        let next = self.record.wrapping_add(1);
         if record.id != next {
             return Err(StorageError::damaged(next, "it is missing"));
         }
-        let links = self.follow(record)?;
-        let entries = &record.entries;
-        if !entries.iter().map(|entry| entry.link).eq(links) {
-            return Err(damaged(
-                "its movements are not linked to the ones before them",
-            ));
+        if record.first_movement != self.movement.wrapping_add(1) {
+            let what = "its movements are not numbered without gaps";
+            return Err(StorageError::damaged(record.id, what));
         }
-        if !entries
-            .iter()
-            .zip(first..)
-            .all(|(entry, number)| entry.number == number)
-        {
-            return Err(damaged("its movements are not numbered without gaps"));
-        }
-        Ok(())
+        self.follow(record, link)
     }
 
-    /// Applies a record of another file's journal with the checks of [`State::replay`], and assigns it the next
-    /// numbers and links of this file.
-    pub(crate) fn adopt(&mut self, record: &mut Record) -> Result<(), StorageError> {
-        let next = self.next_record();
-        let first = self.next_movement();
-        record.id = next;
-        let links = self.follow(record)?;
-        for ((entry, link), number) in record.entries.iter_mut().zip(links).zip(first..) {
-            entry.number = number;
-            entry.link = link;
+    /// Applies a record of another file with the checks of [`State::replay`], and assigns it the next numbers of this
+    /// file.
+    pub(crate) fn adopt(
+        &mut self,
+        record: &mut Record,
+        link: &ChainLink,
+    ) -> Result<(), StorageError> {
+        record.id = self.record.wrapping_add(1);
+        record.first_movement = self.movement.wrapping_add(1);
+        if let Some(number) = self.number(&record.economy) {
+            record.number = number;
+        } else {
+            let opened = u32::try_from(self.numbers.len());
+            let opened = opened.map_err(|error| StorageError::damaged(record.id, error))?;
+            record.number = EconomyNumber(opened);
         }
-        Ok(())
+        self.follow(record, link)
+    }
+
+    /// Returns the movements of a record of another file by number, as they are after its changes.
+    pub(crate) fn number_movements(
+        &self,
+        record: &Record,
+        named: &[Movement],
+    ) -> Result<Vec<NumberedMovement>, StorageError> {
+        if named.is_empty() {
+            return Ok(Vec::new());
+        }
+        let numbers = |books: &Books| -> Option<Vec<NumberedMovement>> {
+            named.iter().map(|it| books.number_movement(it)).collect()
+        };
+        let unknown = || StorageError::damaged(record.id, "a movement names no account");
+        let books = self.books(&record.economy).ok_or_else(unknown)?;
+        if let Some(numbered) = numbers(books) {
+            return Ok(numbered);
+        }
+        // The record itself creates one of the accounts.
+        let mut after = Books::clone(books);
+        let replayed = after.replay(&record.changes()?, &[], record.seq, record.recorded_at);
+        replayed.map_err(|misfit| StorageError::damaged(record.id, misfit))?;
+        numbers(&after).ok_or_else(unknown)
     }
 
     /// Applies a record after its economy's newest one. The state is partly changed after an error.
-    fn follow(&mut self, record: &Record) -> Result<HistoryLinks, StorageError> {
+    fn follow(&mut self, record: &Record, link: &ChainLink) -> Result<(), StorageError> {
         let damaged = |what: &str| StorageError::damaged(record.id, what);
-        if record.compute_hash() != record.hash {
-            return Err(damaged("its hash is not that of its content"));
-        }
-        let decision = record.decision()?;
-        let first = self.next_movement();
+        let changes = record.changes()?;
         let books = self
-            .books_mut(&record.economy, decision.changes(), record.recorded_at)
+            .books_mut(&record.economy, &changes, record.recorded_at)
             .ok_or_else(|| damaged("its economy was never opened"))?;
-        if record.seq != books.seq().wrapping_add(1) || record.previous != books.head() {
+        if record.seq != books.seq().wrapping_add(1) || link.previous != books.head() {
             return Err(damaged("it does not follow its economy's record before it"));
         }
-        check_stamp(&decision, books.recorded_at(), record.recorded_at).map_err(damaged)?;
-        let links = books
-            .apply(&decision, record.seq, record.recorded_at, first)
+        check_stamp(&changes, books.recorded_at(), record.recorded_at).map_err(damaged)?;
+        books
+            .replay(&changes, &record.movements, record.seq, record.recorded_at)
             .map_err(|misfit| StorageError::damaged(record.id, misfit))?;
-        self.seal(&record.economy, record.seq, record.recorded_at, record.hash);
+        if self.number(&record.economy) != Some(record.number) {
+            return Err(damaged("its economy has another number"));
+        }
+        self.seal(&record.economy, record.seq, record.recorded_at, link.hash);
         self.record = record.id;
-        self.movement = self.movement.wrapping_add(links.len() as u64);
+        self.movement = record.next_movement().saturating_sub(1);
         self.recorded_at = record.recorded_at;
-        Ok(links)
+        Ok(())
     }
 
-    fn next_record(&self) -> u64 {
-        self.record.wrapping_add(1)
+    /// Restores an economy of a checkpoint. Returns false if it is there already.
+    pub(crate) fn restore(
+        &mut self,
+        economy: &EconomyId,
+        number: EconomyNumber,
+        books: Books,
+    ) -> bool {
+        let is_new = self.numbers.insert(economy.clone(), number).is_none();
+        self.economies.insert(economy.clone(), Arc::new(books));
+        self.note_due(economy);
+        is_new
     }
 
-    fn next_movement(&self) -> u64 {
-        self.movement.wrapping_add(1)
-    }
-
-    /// Restores an entry of a checkpoint.
-    pub(crate) fn restore(&mut self, economy: &EconomyId, item: CheckpointEntry) -> bool {
-        let mut books = self.economies.remove(economy).map(Arc::unwrap_or_clone);
-        let is_hold = matches!(item, CheckpointEntry::Hold(..));
-        let fits = Books::restore(&mut books, item);
-        if let Some(books) = books {
-            self.economies.insert(economy.clone(), Arc::new(books));
-        }
-        if is_hold {
-            self.note_due(economy);
-        }
-        fits
-    }
-
-    /// Returns the entries of a checkpoint, which are created lazily.
-    pub(crate) fn into_pieces(self) -> impl Iterator<Item = (EconomyId, CheckpointEntry)> + Send {
-        self.economies.into_iter().flat_map(|(economy, books)| {
-            let items = Arc::unwrap_or_clone(books).into_items();
-            items.map(move |item| (economy.clone(), item))
-        })
+    /// Returns the economies with their numbers and books.
+    pub(crate) fn numbered(
+        &self,
+    ) -> impl Iterator<Item = (&EconomyId, EconomyNumber, &Arc<Books>)> + '_ {
+        let numbered = self.economies.iter().zip(self.numbers.values());
+        numbered.map(|((economy, books), number)| (economy, *number, books))
     }
 
     /// Returns the hash of an economy's newest record.
@@ -217,7 +287,7 @@ impl State {
 /// Checks the time of a record. It must not be before the economy's previous record, unless the record sets the
 /// clock: then it must be the time that the record sets, and the time before must not be before any record. Times of
 /// different economies are independent, because an imported economy may be older.
-fn check_stamp(decision: &Decision, before: Timestamp, at: Timestamp) -> Result<(), &'static str> {
+fn check_stamp(changes: &[Change], before: Timestamp, at: Timestamp) -> Result<(), &'static str> {
     let set = |change: &Change| {
         if let Change::ClockSet { from, to } = change {
             Some((*from, *to))
@@ -225,7 +295,7 @@ fn check_stamp(decision: &Decision, before: Timestamp, at: Timestamp) -> Result<
             None
         }
     };
-    match decision.changes().iter().find_map(set) {
+    match changes.iter().find_map(set) {
         Some((from, to)) if from < before || to != at => Err("it sets a clock that was another"),
         None if at < before => Err("it is older than its economy's record before it"),
         Some(_) | None => Ok(()),

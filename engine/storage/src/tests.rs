@@ -8,9 +8,12 @@ mod backups;
 mod bounds;
 mod checkpoints;
 mod commits;
+mod damaged_index;
 mod failures;
 mod files;
+mod frames;
 mod heads;
+mod listing;
 mod logs;
 mod news;
 mod notes;
@@ -19,8 +22,10 @@ mod portions;
 mod restored;
 mod revisions;
 mod rich;
+mod tables;
 mod tampered;
 mod time;
+mod verifier;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +39,10 @@ use bursar_ledger::{
 };
 use serde_json::json;
 
-use crate::database::Database;
+use crate::database::{Database, integer};
+use crate::log::frame::{FrameBuilder, FrameCompressor};
+use crate::log::reader::each_frame;
+use crate::record::{ChainLink, Record};
 use crate::*;
 
 fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
@@ -244,6 +252,83 @@ fn vandalise(path: &Path, sql: &str) {
     let vandal = Database::open_writer(path).expect("a database");
     vandal.batch(sql).expect("the statements are right");
 }
+
+/// Returns the records of a file, each with its place in its chain.
+fn chained(path: &Path) -> Vec<(Record, ChainLink)> {
+    let database = Database::open_reader(path).expect("the file");
+    let mut records = Vec::new();
+    let read = each_frame(&database, 0, |frame| {
+        let mut reader = frame.reader();
+        while let Some(read) = reader.next()? {
+            records.push(read);
+        }
+        Ok(true)
+    });
+    read.expect("the log is read");
+    records
+}
+
+/// Returns the records of a file.
+fn records(path: &Path) -> Vec<Record> {
+    chained(path)
+        .into_iter()
+        .map(|(record, _)| record)
+        .collect()
+}
+
+/// Returns the number of records of a kind.
+fn recorded(path: &Path, kind: &str) -> usize {
+    let records = records(path);
+    records.iter().filter(|record| record.kind == kind).count()
+}
+
+/// Alters records in the file, and writes their frames so that all checksums fit: only the chain can tell.
+fn alter_records(path: &Path, mut alter: impl FnMut(&mut Record)) {
+    let database = Database::open_writer(path).expect("the file");
+    let mut compressor = FrameCompressor::new().expect("a compressor");
+    let mut altered = Vec::new();
+    let mut head = Digest::ZERO;
+    let read = each_frame(&database, 0, |frame| {
+        let mut builder: Option<FrameBuilder> = None;
+        let mut reader = frame.reader();
+        while let Some((mut record, link)) = reader.next()? {
+            alter(&mut record);
+            match &mut builder {
+                Some(builder) => builder.add(&record, &link),
+                None => builder = Some(FrameBuilder::begin(frame.batch, &record, &link, false)),
+            }
+        }
+        let builder = builder.expect("a frame has records");
+        let row = builder.finish(frame.batch, &head, &mut compressor)?;
+        head = frame.head;
+        altered.push(row);
+        Ok(true)
+    });
+    read.expect("the log is read");
+    database
+        .batch("DROP TRIGGER frames_stay_as_written")
+        .expect("the guard is gone");
+    let mut update = database
+        .prepare("UPDATE frames SET bytes = ?2 WHERE id = ?1")
+        .expect("sql");
+    for row in altered {
+        let bytes = libsql::Value::Blob(row.bytes);
+        let written = update.run(vec![integer(row.first_record), bytes]);
+        written.expect("a frame is written");
+    }
+    database.batch(GUARD).expect("the guard is back");
+}
+
+/// The trigger that [`alter_records`] removes for a moment.
+const GUARD: &str = "CREATE TRIGGER frames_stay_as_written BEFORE UPDATE ON frames
+BEGIN SELECT RAISE(ABORT, 'the log is never updated'); END";
+
+/// Removes the newest frame with everything that could tell.
+const CUT: &str = "DROP TRIGGER frames_stay;
+    DELETE FROM checkpoints; DELETE FROM checkpoint_pieces;
+    DELETE FROM frames WHERE id = (SELECT max(id) FROM frames);
+    CREATE TRIGGER frames_stay BEFORE DELETE ON frames
+BEGIN SELECT RAISE(ABORT, 'the log is never deleted'); END;";
 
 fn count(path: &Path, sql: &str) -> i64 {
     let database = Database::open_reader(path).expect("the file");

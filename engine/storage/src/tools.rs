@@ -1,8 +1,10 @@
-//! Work on whole files: audit, backup, restore, export and import.
+//! Work on whole files: audit, backup, restore, export, import, listing, and copies as tables.
 
 pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod listing;
 pub(crate) mod offline;
 pub(crate) mod partial;
 pub(crate) mod restore;
+pub(crate) mod tables;

@@ -57,7 +57,7 @@ pub enum ApplyError {
 }
 
 impl Books {
-    /// Applies a decision as record number `seq`.
+    /// Applies a decision as record number `seq`, and returns its movements by number.
     ///
     /// After an error the books are half changed and must be discarded. An error means that the decision
     /// was made for other books: the journal was changed, or there is an internal error.
@@ -66,12 +66,12 @@ impl Books {
         decision: &Decision,
         seq: u64,
         at: Timestamp,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<Vec<NumberedMovement>, ApplyError> {
         self.apply_changes(decision.changes(), seq, at)?;
-        for movement in decision.movements() {
-            self.apply_movement(movement)?;
-        }
-        Ok(())
+        let movements = decision.movements().iter();
+        movements
+            .map(|movement| self.apply_movement(movement))
+            .collect()
     }
 
     /// Applies recorded effects as record number `seq`. Errors are those of [`Books::apply`], and numbers
@@ -112,7 +112,7 @@ impl Books {
         self.head = head;
     }
 
-    fn apply_movement(&mut self, movement: &Movement) -> Result<(), ApplyError> {
+    fn apply_movement(&mut self, movement: &Movement) -> Result<NumberedMovement, ApplyError> {
         let posting = &movement.posting;
         let amount = posting.amount.signed();
         let asset = &posting.asset;
@@ -136,14 +136,29 @@ impl Books {
                 account.balances.insert(self.numbers.shared(asset), new);
                 self.usage.add_balance();
             }
-            Ok(())
+            Ok(account.number)
         };
-        post(
+        let source = post(
             &posting.source,
             amount.saturating_neg(),
             movement.source_after,
         )?;
-        post(&posting.destination, amount, movement.destination_after)
+        let destination = post(&posting.destination, amount, movement.destination_after)?;
+        let asset = self
+            .asset_number(asset)
+            .ok_or_else(|| ApplyError::Balance {
+                account: posting.source.clone(),
+                asset: asset.clone(),
+            })?;
+        Ok(NumberedMovement {
+            part: movement.part,
+            source,
+            destination,
+            asset,
+            amount: posting.amount,
+            source_after: movement.source_after,
+            destination_after: movement.destination_after,
+        })
     }
 
     fn apply_change(&mut self, change: &Change, seq: u64, at: Timestamp) -> Result<(), ApplyError> {

@@ -1,15 +1,12 @@
-//! Numbers of accounts and assets: assignment, restoration from a checkpoint, and translation.
+//! The numbers of accounts and assets: their assignment, and their restoration from a checkpoint.
 
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
 
-use super::Books;
-use super::apply::ApplyError;
 use crate::account::Account;
 use crate::id::{AccountId, AssetId};
 use crate::limits::{ACCOUNTS_QUOTA_MAX, ASSETS_QUOTA_MAX};
-use crate::movement::{Movement, NumberedMovement, Posting};
 use crate::number::{AccountNumber, AssetNumber};
 
 /// Names by number. A number that is not restored yet has none.
@@ -21,10 +18,10 @@ pub(crate) struct NumberedNames<T> {
 /// The numbers of an economy's accounts and assets. An account contains its own number; the numbers of
 /// assets are kept here.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Numbers {
-    accounts: NumberedNames<AccountId>,
-    assets: NumberedNames<AssetId>,
-    of_assets: OrdMap<AssetId, AssetNumber>,
+pub(crate) struct NumberTable {
+    pub(super) accounts: NumberedNames<AccountId>,
+    pub(super) assets: NumberedNames<AssetId>,
+    pub(super) of_assets: OrdMap<AssetId, AssetNumber>,
 }
 
 impl<T> Default for NumberedNames<T> {
@@ -36,7 +33,8 @@ impl<T> Default for NumberedNames<T> {
 }
 
 impl<T: Clone> NumberedNames<T> {
-    fn name(&self, number: u32) -> Option<&T> {
+    /// Returns the name that has a number.
+    pub(super) fn name(&self, number: u32) -> Option<&T> {
         self.names.get(usize::try_from(number).ok()?)?.as_ref()
     }
 
@@ -68,7 +66,7 @@ impl<T: Clone> NumberedNames<T> {
     }
 }
 
-impl Numbers {
+impl NumberTable {
     /// Returns how many account numbers are assigned.
     pub(crate) fn accounts(&self) -> usize {
         self.accounts.names.len()
@@ -123,72 +121,5 @@ impl Numbers {
             .assets
             .restore(number.0, name.clone(), ASSETS_QUOTA_MAX);
         restored && self.of_assets.insert(name, number).is_none()
-    }
-}
-
-impl Books {
-    /// Returns the number of an account.
-    pub fn account_number(&self, account: &AccountId) -> Option<AccountNumber> {
-        Some(self.account(account)?.number)
-    }
-
-    /// Returns the name of the account that has a number.
-    pub fn account_name(&self, number: AccountNumber) -> Option<&AccountId> {
-        self.numbers.accounts.name(number.0)
-    }
-
-    /// Returns the number of an asset.
-    pub fn asset_number(&self, asset: &AssetId) -> Option<AssetNumber> {
-        self.numbers.of_assets.get(asset).copied()
-    }
-
-    /// Returns the id of the asset that has a number.
-    pub fn asset_name(&self, number: AssetNumber) -> Option<&AssetId> {
-        self.numbers.assets.name(number.0)
-    }
-
-    /// Returns a movement with numbers in place of names; none if an account or the asset does not exist.
-    pub fn number_movement(&self, movement: &Movement) -> Option<NumberedMovement> {
-        let posting = &movement.posting;
-        Some(NumberedMovement {
-            part: movement.part,
-            source: self.account_number(&posting.source)?,
-            destination: self.account_number(&posting.destination)?,
-            asset: self.asset_number(&posting.asset)?,
-            amount: posting.amount,
-            source_after: movement.source_after,
-            destination_after: movement.destination_after,
-        })
-    }
-
-    /// Returns a movement with names in place of numbers; none if a number is not assigned.
-    pub fn name_movement(&self, movement: &NumberedMovement) -> Option<Movement> {
-        self.resolve(movement).ok()
-    }
-
-    /// Returns true if every number is assigned: after a restoration, that no account or asset is missing
-    /// between others.
-    pub fn is_complete(&self) -> bool {
-        self.numbers.accounts() == self.accounts.len() && self.numbers.assets() == self.assets.len()
-    }
-
-    pub(super) fn resolve(&self, movement: &NumberedMovement) -> Result<Movement, ApplyError> {
-        let account = |number: AccountNumber| {
-            let name = self.account_name(number).cloned();
-            name.ok_or(ApplyError::AccountNumber { number })
-        };
-        let number = movement.asset;
-        let asset = self.asset_name(number).cloned();
-        Ok(Movement {
-            part: movement.part,
-            posting: Posting {
-                source: account(movement.source)?,
-                destination: account(movement.destination)?,
-                asset: asset.ok_or(ApplyError::AssetNumber { number })?,
-                amount: movement.amount,
-            },
-            source_after: movement.source_after,
-            destination_after: movement.destination_after,
-        })
     }
 }

@@ -35,7 +35,7 @@ fn movement(
 fn apply(movements: &[Movement], changes: &[Change]) -> Result<(), ApplyError> {
     let mut books = World::after(SETUP).books;
     let decision = Decision::recorded(movements.to_vec(), changes.to_vec());
-    books.apply(&decision, 99, Timestamp(99))
+    books.apply(&decision, 99, Timestamp(99)).map(drop)
 }
 
 #[test]

@@ -294,7 +294,8 @@ fn holds_are_found_by_account_by_id_and_by_the_time_that_they_are_due() {
     );
     let books = &world.books;
     let number = |hold: HoldId| hold.0.as_u128();
-    let (one, two): (AccountId, AccountId) = (id("user:1"), id("user:2"));
+    let one: AccountId = id("user:1");
+    let two: AccountId = id("user:2");
     let of = |source: Option<&AccountId>, after: Option<u128>| {
         let after = after.map(|after| HoldId(uuid::Uuid::from_u128(after)));
         books

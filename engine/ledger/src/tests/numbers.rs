@@ -210,7 +210,8 @@ proptest! {
                 numbered
             });
             let numbered: Vec<NumberedMovement> = numbered.collect();
-            let (seq, at) = (books.seq(), books.recorded_at());
+            let seq = books.seq();
+            let at = books.recorded_at();
             let done = replayed.replay(decision.changes(), &numbered, seq, at);
             prop_assert_eq!(done, Ok(()));
             replayed.seal(seq, at, Digest::of(&seq.to_be_bytes()));

@@ -330,7 +330,8 @@ proptest! {
         asks in vec(ask(), 1..12),
     ) {
         let books = World::after(SETUP).books;
-        let (caller, coin): (AccountId, AssetId) = (id("user:1"), id("coin"));
+        let caller: AccountId = id("user:1");
+        let coin: AssetId = id("coin");
         let limit = Limit::new(most).expect("a limit");
         let request = CallRequest {
             spend_limit: Some(SpendLimit::from([(coin.clone(), limit)])),

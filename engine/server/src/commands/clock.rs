@@ -152,7 +152,7 @@ pub(super) const ADVICE: &str = "The file does not follow the clock of the machi
      the server, run `bursar clock set` and start the server again";
 
 /// Formats a time for people.
-fn format_time(at_ms: u64) -> String {
+pub(super) fn format_time(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).ok();
     let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
     at.map_or_else(|| format!("{at_ms} ms"), |at| format!("{at:.3}"))

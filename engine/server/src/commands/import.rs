@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bursar_host::Limits;
 use bursar_ledger::EconomyId;
-use bursar_storage::{ImportContext, OfflineFile, State, import_file};
+use bursar_storage::{ImportContext, MaintenanceConfig, OfflineFile, State, import_file};
 use clap::Args;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -206,6 +206,7 @@ async fn issue_with_own_server(
         allow_plain_http: false,
         clock: clock::system(),
         ticks: clock::running(),
+        maintenance: MaintenanceConfig::standard(),
         limits: Limits::standard(),
         compiler: compiler()?,
         calls: CallBounds::standard(),

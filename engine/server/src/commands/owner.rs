@@ -42,6 +42,19 @@ pub(super) fn access(database: &Path) -> Result<Access, CommandError> {
     }
 }
 
+/// Takes the lock of a file for work that a server does not do for a command. If a server uses the file, the error says
+/// how to do `work` on a copy of it.
+pub(super) fn lock_free(database: &Path, work: &str) -> Result<FileLock, CommandError> {
+    match access(database)? {
+        Access::Free(lock) => Ok(lock),
+        Access::Served(_) => Err(CommandError::new(format!(
+            "{path} is being served: stop the server first, or make a copy with `bursar backup {path} COPY` and {work} \
+             from the copy",
+            path = database.display()
+        ))),
+    }
+}
+
 /// Fails if a file does not exist: only `bursar serve` creates one.
 pub(super) fn check_exists(file: &Path) -> Result<(), CommandError> {
     if file.exists() {

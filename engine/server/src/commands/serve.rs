@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_host::Limits;
-use bursar_storage::StorageError;
+use bursar_storage::{MaintenanceConfig, StorageError};
 use clap::Args;
 use tokio::sync::oneshot;
 
@@ -76,11 +76,11 @@ const GAVE_UP: u8 = 70;
 const LATE: u8 = 75;
 
 impl Serve {
-    pub(super) fn run(self) -> CommandResult {
+    pub(super) fn run(self, maintenance: MaintenanceConfig) -> CommandResult {
         let logs = start_logs(self.log_format);
         block_on(async {
             let result = tokio::select! {
-                result = self.serve() => result,
+                result = self.serve(maintenance) => result,
                 never = report_dropped_lines(&logs) => match never {},
             };
             logs.report_dropped();
@@ -88,7 +88,7 @@ impl Serve {
         })?
     }
 
-    async fn serve(self) -> CommandResult {
+    async fn serve(self, maintenance: MaintenanceConfig) -> CommandResult {
         let socket = self.socket.clone();
         let access = SocketAccess {
             mode: self.socket_mode,
@@ -102,6 +102,7 @@ impl Serve {
             allow_plain_http: self.allow_plain_http,
             clock: clock::system(),
             ticks: clock::running(),
+            maintenance,
             limits: Limits::standard(),
             compiler: compiler()?,
             calls: CallBounds::standard(),

@@ -96,7 +96,6 @@ pub(super) async fn read(
     let query = PastQuery {
         economy,
         account: account.clone(),
-        newest: found.newest,
         assets: found.balances.keys().cloned().collect(),
         seq: books.seq(),
         steps_back: books.steps_back().iter().copied().collect(),

@@ -8,8 +8,8 @@ mod bodies;
 
 use axum::http::StatusCode;
 use bursar_ledger::{
-    Act, CallEnding, CallResult, Change, Decision, HoldEnd, HoldId, TransferId, TransferRequest,
-    Verdict,
+    Act, CallEnding, CallResult, Change, Decision, HoldEnd, HoldId, IssueRequest, TransferId,
+    TransferRequest, Verdict,
 };
 use bursar_storage::{ActOutcome, RenderedAnswer};
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub(super) use bodies::*;
 pub fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     let (status, body) = match recorded.verdict {
         Verdict::Applied(decision) => applied(recorded, decision),
-        Verdict::Unchanged => (StatusCode::OK, changed(recorded, false)),
+        Verdict::Unchanged => (StatusCode::OK, changed(recorded, false).to_string()),
         Verdict::Rejected(rejection) | Verdict::RejectedWith(rejection, _) => {
             problem_answer(&with_call(Problem::rejected(rejection), recorded))
         }
@@ -45,13 +45,26 @@ pub fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     };
     RenderedAnswer {
         status: status.as_u16(),
-        body: body.to_string(),
+        body,
     }
 }
 
-fn problem_answer(problem: &Problem) -> (StatusCode, Value) {
-    (problem.status(), problem.body())
+fn problem_answer(problem: &Problem) -> (StatusCode, String) {
+    (problem.status(), problem.body().to_string())
 }
+
+/// Writes a view as JSON.
+fn text(view: &impl Serialize) -> String {
+    let mut text = Vec::with_capacity(ANSWER_BYTES);
+    let written = serde_json::to_writer(&mut text, view);
+    written.map_or_else(
+        |_| String::new(),
+        |()| String::from_utf8(text).unwrap_or_default(),
+    )
+}
+
+/// The bytes of most answers, at most.
+const ANSWER_BYTES: usize = 512;
 
 /// Adds the call's id, so that its receipt can be found, and the origin of its draws: a draw must
 /// not be hidden by an error.
@@ -87,39 +100,41 @@ fn call_problem(call: &CallResult) -> Problem {
         .with("fuel", call.fuel)
 }
 
-fn applied(recorded: &ActOutcome<'_>, decision: &Decision) -> (StatusCode, Value) {
+fn applied(recorded: &ActOutcome<'_>, decision: &Decision) -> (StatusCode, String) {
     match recorded.act {
-        Act::Transfer(request) => (
+        Act::Transfer(TransferRequest { id, .. })
+        | Act::Issue(IssueRequest { id, .. })
+        | Act::Burn(IssueRequest { id, .. }) => (
             StatusCode::CREATED,
-            views::to_json(transfer(recorded, decision, request.id)),
-        ),
-        Act::Issue(request) | Act::Burn(request) => (
-            StatusCode::CREATED,
-            views::to_json(transfer(recorded, decision, request.id)),
+            text(&transfer(recorded, decision, *id)),
         ),
         Act::Batch(request) => (
             StatusCode::CREATED,
-            batch(recorded, decision, request.transfers.as_slice()),
+            text(&batch(recorded, decision, request.transfers.as_slice())),
         ),
         Act::Reverse(request) => {
-            let made = views::to_json(ReversalView {
+            let made = text(&ReversalView {
                 transfer: transfer(recorded, decision, request.id),
                 reverses: request.original,
             });
             (StatusCode::CREATED, made)
         }
-        Act::PlaceHold(request) => (StatusCode::CREATED, hold(recorded, request.id)),
+        Act::PlaceHold(request) => (StatusCode::CREATED, hold(recorded, request.id).to_string()),
         Act::CaptureHold(request) => {
-            let made = views::to_json(CaptureView {
+            let made = text(&CaptureView {
                 transfer: transfer(recorded, decision, request.id),
                 hold: hold_left(recorded, decision, request.hold),
             });
             (StatusCode::CREATED, made)
         }
         Act::ReleaseHold { hold, .. } | Act::ExpireHold { hold } => {
-            (StatusCode::OK, ended_hold(recorded, decision, *hold))
+            let ended = ended_hold(recorded, decision, *hold);
+            (StatusCode::OK, ended.to_string())
         }
-        Act::Call(result) => (StatusCode::OK, call(recorded, decision, result)),
+        Act::Call(result) => {
+            let replied = call(recorded, decision, result);
+            (StatusCode::OK, replied.to_string())
+        }
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }
         | Act::SetQuotas { .. }
@@ -146,7 +161,7 @@ fn applied(recorded: &ActOutcome<'_>, decision: &Decision) -> (StatusCode, Value
             } else {
                 StatusCode::OK
             };
-            (status, changed(recorded, true))
+            (status, changed(recorded, true).to_string())
         }
     }
 }
@@ -165,7 +180,11 @@ fn transfer<'a>(
 }
 
 /// Renders the transfers of a batch, each with its own postings and the balances after it.
-fn batch(recorded: &ActOutcome<'_>, decision: &Decision, requests: &[TransferRequest]) -> Value {
+fn batch<'a>(
+    recorded: &ActOutcome<'_>,
+    decision: &'a Decision,
+    requests: &[TransferRequest],
+) -> BatchView<'a> {
     let mut movements = decision.movements();
     let made = requests.iter().map(|request| {
         let (own, rest) =
@@ -177,11 +196,11 @@ fn batch(recorded: &ActOutcome<'_>, decision: &Decision, requests: &[TransferReq
         }
     });
     let transfers = made.collect();
-    views::to_json(BatchView {
+    BatchView {
         seq: recorded.seq,
         recorded_at: recorded.recorded_at,
         transfers,
-    })
+    }
 }
 
 /// Renders a hold that was placed.

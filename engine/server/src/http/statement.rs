@@ -166,9 +166,9 @@ pub(super) async fn read(
     let requested = query.filter()?;
     let state = api.service.state();
     let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
-    let found = books
-        .account(&account)
-        .ok_or_else(|| Problem::no_account(&account))?;
+    if books.account(&account).is_none() {
+        return Err(Problem::no_account(&account));
+    }
     let no_cursor = || {
         wrong(
             "cursor",
@@ -177,7 +177,7 @@ pub(super) async fn read(
         )
     };
     let (from, filter) = match &query.cursor {
-        None => (found.newest, requested),
+        None => (None, requested),
         Some(_) if requested != HistoryFilter::default() => {
             return Err(wrong(
                 "cursor",

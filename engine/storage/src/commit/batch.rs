@@ -4,21 +4,35 @@
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bursar_ledger::{Act, Books, Decision, Digest, EconomyId, HoldId, Timestamp, Verdict, decide};
+use bursar_ledger::{
+    Act, Books, Decision, Digest, EconomyId, HoldId, SubjectId, Timestamp, Verdict, decide,
+};
 use bytes::Bytes;
 
 use crate::commit::submission::{ActOutcome, Answer, Render, RenderedAnswer, Reply, Submission};
 use crate::error::{StorageError, SubmitError};
-use crate::index::subjects::SubjectRow;
-use crate::journal::NewRecord;
-use crate::record::{Entry, KeyLookup, Outcome, Record, StoredAnswer, VERSION};
+use crate::index::entries::{entries_of, ids_of};
+use crate::log::frame::{FrameBuilder, FrameCompressor};
+use crate::log::store::{Commit, Epoch};
+use crate::record::{ChainLink, EconomyNumber, KeyLookup, Outcome, Record, StoredAnswer, VERSION};
 use crate::request::{IdempotencyKey, Request};
 use crate::roundtrip;
 use crate::state::State;
 
-/// A function that looks up an idempotency key in the journal.
+/// A function that looks up an idempotency key in the log.
 pub(crate) type Find<'a> =
-    dyn FnMut(&EconomyId, &str, &Request) -> Result<Option<KeyLookup>, StorageError> + 'a;
+    dyn FnMut(EconomyNumber, &str, &Request) -> Result<Option<KeyLookup>, StorageError> + 'a;
+
+/// A record that is to be appended.
+#[derive(Clone, Debug)]
+pub(crate) struct NewRecord {
+    pub(crate) record: Record,
+    pub(crate) link: ChainLink,
+    /// The ids by which the record can be found.
+    pub(crate) ids: Vec<SubjectId>,
+    /// The component that it registers.
+    pub(crate) component: Option<(Digest, Bytes)>,
+}
 
 /// The replies to the requests of a batch, in their order.
 pub(crate) type Replies = Vec<Result<Reply, SubmitError>>;
@@ -33,8 +47,8 @@ const WRITER: &str = "bursar";
 /// The reason why a request could not be decided.
 #[derive(Debug)]
 enum BatchError {
-    /// The key could not be looked up in the journal.
-    Journal(StorageError),
+    /// The key could not be looked up in the log.
+    Log(StorageError),
     /// An internal error.
     Bug(String),
 }
@@ -49,12 +63,12 @@ pub(crate) struct Batch {
     /// The idempotency keys of this batch, each with the index of its record.
     keys: HashMap<(EconomyId, IdempotencyKey), usize>,
     at: Timestamp,
-    epoch: u64,
+    epoch: Epoch,
     render: Render,
 }
 
 impl Batch {
-    pub(crate) fn new(state: State, at: Timestamp, epoch: u64, render: Render) -> Self {
+    pub(crate) fn new(state: State, at: Timestamp, epoch: Epoch, render: Render) -> Self {
         Self {
             state,
             appended: Vec::new(),
@@ -105,7 +119,7 @@ impl Batch {
         }));
         match decided {
             Ok(Ok(replies)) => Ok((together, replies)),
-            Ok(Err(BatchError::Journal(error))) if concerns_all(&error) => Err(error),
+            Ok(Err(BatchError::Log(error))) if concerns_all(&error) => Err(error),
             Ok(Err(_)) | Err(_) => self.decide_apart(submissions, find),
         }
     }
@@ -128,8 +142,8 @@ impl Batch {
                     replies.push(Ok(reply));
                     continue;
                 }
-                Ok(Err(BatchError::Journal(error))) if concerns_all(&error) => return Err(error),
-                Ok(Err(BatchError::Journal(error))) => (SubmitError::Unknown, error.to_string()),
+                Ok(Err(BatchError::Log(error))) if concerns_all(&error) => return Err(error),
+                Ok(Err(BatchError::Log(error))) => (SubmitError::Unknown, error.to_string()),
                 Ok(Err(BatchError::Bug(what))) => (SubmitError::Bug, what),
                 Err(_) => (SubmitError::Bug, "a rule panicked".into()),
             };
@@ -154,9 +168,14 @@ impl Batch {
             // The key is looked up before any rule is applied, so that a replay never gets another answer.
             let economy = &submission.economy;
             let request = &submission.request;
-            let kept = match self.kept_here(economy, key, request) {
-                Some(kept) => Some(kept),
-                None => find(economy, key.as_str(), request).map_err(BatchError::Journal)?,
+            let number = self.state.number(economy);
+            let kept = match (self.kept_here(economy, key, request), number) {
+                (Some(kept), _) => Some(kept),
+                // An economy that is not open has no keys.
+                (None, None) => None,
+                (None, Some(number)) => {
+                    find(number, key.as_str(), request).map_err(BatchError::Log)?
+                }
             };
             match kept {
                 Some(KeyLookup::Same(stored)) => return Ok(Reply::Answered(stored.replay())),
@@ -203,15 +222,11 @@ impl Batch {
             Verdict::Faulted(decision) => kept(decision, keyed).then_some(Outcome::Faulted),
             Verdict::Broken(_) => Some(Outcome::Broken),
         };
-        let RenderedAnswer { status, body } = match outcome {
-            None => self.render(submission, at, &verdict, None),
+        let answer = match outcome {
+            None => answer(self.render(submission, at, &verdict, None)),
             Some(outcome) => self.record(submission, at, &verdict, outcome)?,
         };
-        Ok(Reply::Answered(Answer {
-            status,
-            body: body.into(),
-            replayed: false,
-        }))
+        Ok(Reply::Answered(answer))
     }
 
     /// Returns the time of an act: that of the batch, but not before the economy's newest record. An act that
@@ -250,11 +265,11 @@ impl Batch {
         at: Timestamp,
         verdict: &Verdict,
         outcome: Outcome,
-    ) -> Result<RenderedAnswer, BatchError> {
+    ) -> Result<Answer, BatchError> {
         let nothing = Decision::default();
         let decision = verdict.decision().unwrap_or(&nothing);
         let id = self.state.record + 1;
-        let first = self.state.movement + 1;
+        let first_movement = self.state.movement + 1;
         let economy = &submission.economy;
         let books = self
             .state
@@ -262,42 +277,37 @@ impl Batch {
             .ok_or_else(|| bug("decided without books"))?;
         let seq = books.seq() + 1;
         let previous = books.head();
-        let links = books.apply(decision, seq, at, first).map_err(bug)?;
+        let movements = books.apply(decision, seq, at).map_err(bug)?;
         let texts = roundtrip::write(submission, decision, books).map_err(bug)?;
-        let numbered = decision.movements().iter().cloned().zip(links).zip(first..);
-        let entries: Vec<Entry> = numbered
-            .map(|((movement, link), number)| Entry {
-                number,
-                movement,
-                link,
-            })
-            .collect();
-        self.state.movement += entries.len() as u64;
+        let number = self.state.number(economy);
+        let number = number.ok_or_else(|| bug("an economy without a number"))?;
+        self.state.movement += movements.len() as u64;
         self.state.record = id;
         self.state.recorded_at = at;
-        let rendered = self.render(submission, at, verdict, Some(seq));
-        let mut record = Record {
+        let answer = answer(self.render(submission, at, verdict, Some(seq)));
+        let record = Record {
             id,
             economy: economy.clone(),
+            number,
             seq,
-            epoch: self.epoch,
+            epoch: self.epoch.number,
             version: VERSION.into(),
             recorded_at: at,
             kind: submission.act.kind().into(),
+            outcome,
+            status: answer.status,
+            salt: self.epoch.salts.of(id),
             actor: submission.actor.clone(),
             key: submission.key.as_ref().map(|key| key.as_str().into()),
             request: submission.request.as_str().into(),
             act: texts.act,
-            outcome,
             changes: texts.changes,
-            entries,
-            status: rendered.status,
-            answer: Bytes::from(rendered.body.clone()),
-            previous,
-            hash: Digest::ZERO,
+            answer: answer.body.clone(),
+            first_movement,
+            movements,
         };
-        record.hash = record.compute_hash();
-        self.state.seal(economy, seq, at, record.hash);
+        let link = record.link(previous);
+        self.state.seal(economy, seq, at, link.hash);
         if let Some(key) = &submission.key {
             self.keys
                 .insert((economy.clone(), key.clone()), self.appended.len());
@@ -306,13 +316,65 @@ impl Batch {
             (Act::AddComponent { .. }, Verdict::Applied(_)) => submission.component.clone(),
             _ => None,
         };
-        let subjects = SubjectRow::of(&submission.act, outcome, &record.entries);
         self.appended.push(NewRecord {
+            ids: ids_of(&submission.act, outcome),
             record,
+            link,
             component,
-            subjects,
         });
-        Ok(rendered)
+        Ok(answer)
+    }
+
+    /// Encodes the new records as a commit and links it to the log. Returns none if there are no records.
+    pub(crate) fn commit(
+        &mut self,
+        compressor: &mut FrameCompressor,
+    ) -> Result<Option<Commit>, StorageError> {
+        if self.appended.is_empty() {
+            return Ok(None);
+        }
+        self.state.batch += 1;
+        encode(&mut self.state, &self.appended, compressor).map(Some)
+    }
+}
+
+/// Encodes records as frames of the newest commit of a state, which has the records applied already.
+pub(crate) fn encode(
+    state: &mut State,
+    records: &[NewRecord],
+    compressor: &mut FrameCompressor,
+) -> Result<Commit, StorageError> {
+    let mut commit = Commit::default();
+    let batch = state.batch;
+    let mut open: Option<FrameBuilder> = None;
+    for new in records {
+        let is_large = FrameBuilder::is_large(&new.record);
+        if let Some(frame) = open.take_if(|frame| is_large || frame.is_full()) {
+            let frame = frame.finish(batch, &state.log_head, compressor)?;
+            state.log_head = frame.head;
+            commit.frames.push(frame);
+        }
+        match &mut open {
+            Some(frame) => frame.add(&new.record, &new.link),
+            None => open = Some(FrameBuilder::begin(batch, &new.record, &new.link, is_large)),
+        }
+        commit.components.extend(new.component.clone());
+        commit.entries.push(entries_of(&new.record, &new.ids));
+    }
+    if let Some(frame) = open {
+        let frame = frame.finish(batch, &state.log_head, compressor)?;
+        state.log_head = frame.head;
+        commit.frames.push(frame);
+    }
+    Ok(commit)
+}
+
+/// Returns the answer that is sent and stored, in one buffer.
+fn answer(rendered: RenderedAnswer) -> Answer {
+    Answer {
+        status: rendered.status,
+        body: rendered.body.into(),
+        replayed: false,
     }
 }
 

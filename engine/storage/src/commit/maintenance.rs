@@ -1,43 +1,38 @@
 //! The maintenance that the writer does between commits, in slices, so that no request waits for all of it.
 //! The work between two commits is less than the work of a commit.
 
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-use bursar_ledger::{CheckpointEntry, EconomyId};
-
-use crate::commit::writer::WORK_MAX;
+use crate::checkpoint::pieces;
 use crate::error::StorageError;
-use crate::journal::Journal;
-use crate::rows;
+use crate::index::IndexConfig;
+use crate::log::store::{Log, Portion};
 use crate::state::State;
 
 /// The number of frames that may remain in the write-ahead log before long reads pause: 16 MiB.
 const LOG_FRAMES_LEFT_MAX: u64 = 4_096;
 
-/// The number of records after which a checkpoint is written.
+/// The least number of records after which a checkpoint is written.
 const CHECKPOINT_RECORDS: u64 = 50_000;
-/// The number of pieces of a checkpoint that are written between two batches.
-const PIECES_WRITTEN: usize = 256;
-/// The bytes of these pieces, which the last one may exceed.
-const PIECES_WRITTEN_BYTES: usize = 128 << 10;
+/// The largest number of records after which a checkpoint is written. A start applies at most so many, which takes a
+/// few seconds.
+const CHECKPOINT_RECORDS_MAX: u64 = 1_000_000;
+/// The length of a piece of a checkpoint before compression, in bytes. The last entry may exceed it.
+const PIECE_BYTES: usize = 256 << 10;
 /// The number of pieces of an old checkpoint that are removed between two batches.
-const PIECES_REMOVED: usize = 1_024;
+const PIECES_REMOVED: usize = 8;
 /// The bytes of these pieces, which the last one may exceed.
 const PIECES_REMOVED_BYTES: usize = 512 << 10;
-/// The number of movements after which an idle writer adds them to the index by account.
-const ORDERED_WHEN_IDLE: u64 = 4_096;
-/// The number of movements after which a busy writer adds them to the index by account.
-const ORDERED_ANYWAY: u64 = 100_000;
-/// The least number of movements that are added to that index between two batches.
-const ORDERED_LEAST: u64 = 512;
-/// The largest number of movements that are added between two batches. Only an atomic batch has more.
-const ORDERED_MOST: u64 = 1_280;
-/// The number of waiting movements beyond which more are added than that.
-const ORDERED_AT_ONCE: u64 = 1_000_000;
 /// The time after which the write-ahead log is copied into the file.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
-/// The work after which the write-ahead log is copied into the file.
-const TIDY_WORK: u64 = 8 * WORK_MAX;
+/// The bytes of commits after which the write-ahead log is copied into the file. A longer log makes each copy, and so
+/// the wait of the requests behind it, longer.
+const TIDY_BYTES: u64 = 4 << 20;
+/// The number of times that the writer lets other threads run before it commits.
+const GATHER_YIELDS: u32 = 8;
+/// The longest time that it gathers requests.
+const GATHER_TIME: Duration = Duration::from_micros(50);
 /// The time after which notes are written if nothing else is committed.
 const NOTES_EVERY: Duration = Duration::from_secs(1);
 /// The time between two marks of the clock.
@@ -52,42 +47,37 @@ const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
 const REOPEN_TRIES: u32 = 300;
 
 /// Writes a checkpoint, so that the next start need not apply the newest records.
-pub(crate) fn leave_checkpoint<J: Journal>(journal: &mut J, state: &State) {
+pub(crate) fn leave_checkpoint<J: Log>(log: &mut J, state: &State) {
     let mut write = || -> Result<(), StorageError> {
-        let mut checkpoint = Slices::begin(journal, state)?;
-        while !checkpoint.advance(journal, MaintenanceConfig::standard().written)? {}
+        let mut checkpoint = Slices::begin(log, state, PIECE_BYTES)?;
+        while checkpoint.advance_now(log)? != Advance::Closed {}
         Ok(())
     };
     if let Err(error) = write() {
-        // The journal is complete; only the next start takes longer.
+        // The log is complete; only the next start takes longer.
         tracing::warn!(%error, "the last checkpoint was not written");
     }
 }
 
 /// The intervals and the portions of maintenance.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct MaintenanceConfig {
-    /// The number of records after which a checkpoint is written.
+pub struct MaintenanceConfig {
+    /// The least number of records after which a checkpoint is written.
     pub(crate) checkpoint_records: u64,
-    /// The portion of a checkpoint that is written between two batches.
-    pub(crate) written: Portion,
+    /// The largest number of records after which a checkpoint is written.
+    pub(crate) checkpoint_records_max: u64,
+    /// The length of a piece of a checkpoint before compression, in bytes.
+    pub(crate) piece_bytes: usize,
     /// The portion of an old checkpoint that is removed between two batches.
     pub(crate) removed: Portion,
-    /// The number of movements after which an idle writer adds them to the index by account.
-    pub(crate) ordered_when_idle: u64,
-    /// The number of movements after which a busy writer adds them to the index by account.
-    pub(crate) ordered_anyway: u64,
-    /// The least number of movements that are added to that index between two batches.
-    pub(crate) ordered_least: u64,
-    /// The largest number of movements that are added between two batches.
-    pub(crate) ordered_most: u64,
-    /// The number of waiting movements beyond which that limit does not hold: somewhat more are added than
-    /// came.
-    pub(crate) ordered_at_once: u64,
     /// The time after which the write-ahead log is copied into the file.
     pub(crate) tidy_every: Duration,
-    /// The work after which the write-ahead log is copied into the file, if that is sooner.
-    pub(crate) tidy_work: u64,
+    /// The bytes of commits after which the write-ahead log is copied into the file, if that is sooner.
+    pub(crate) tidy_bytes: u64,
+    /// The number of times that the writer lets other threads run before it commits.
+    pub(crate) gather_yields: u32,
+    /// The longest time that it gathers requests.
+    pub(crate) gather_time: Duration,
     /// The time after which notes of webhooks are written.
     pub(crate) notes_every: Duration,
     /// The time between two marks of the clock.
@@ -101,54 +91,80 @@ pub(crate) struct MaintenanceConfig {
     pub(crate) reopen_pause_max: Duration,
     /// The number of attempts to open a file that failed, since the last success, before the writer ends.
     pub(crate) reopen_tries: u32,
-}
-
-/// The limits on some pieces of a checkpoint: a number, and a size that the last piece may exceed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Portion {
-    pub(crate) pieces: usize,
-    pub(crate) bytes: usize,
+    /// The sizes of the index.
+    pub(crate) index: IndexConfig,
 }
 
 impl MaintenanceConfig {
     /// Returns the configuration of a real server.
-    pub(crate) fn standard() -> Self {
+    pub fn standard() -> Self {
         Self {
             checkpoint_records: CHECKPOINT_RECORDS,
-            written: Portion {
-                pieces: PIECES_WRITTEN,
-                bytes: PIECES_WRITTEN_BYTES,
-            },
+            checkpoint_records_max: CHECKPOINT_RECORDS_MAX,
+            piece_bytes: PIECE_BYTES,
             removed: Portion {
                 pieces: PIECES_REMOVED,
                 bytes: PIECES_REMOVED_BYTES,
             },
-            ordered_when_idle: ORDERED_WHEN_IDLE,
-            ordered_anyway: ORDERED_ANYWAY,
-            ordered_least: ORDERED_LEAST,
-            ordered_most: ORDERED_MOST,
-            ordered_at_once: ORDERED_AT_ONCE,
             tidy_every: TIDY_EVERY,
-            tidy_work: TIDY_WORK,
+            tidy_bytes: TIDY_BYTES,
+            gather_yields: GATHER_YIELDS,
+            gather_time: GATHER_TIME,
             notes_every: NOTES_EVERY,
             mark_every: MARK_EVERY,
             log_frames_left: LOG_FRAMES_LEFT_MAX,
             reopen_pause: REOPEN_PAUSE,
             reopen_pause_max: REOPEN_PAUSE_MAX,
             reopen_tries: REOPEN_TRIES,
+            index: IndexConfig::default(),
         }
     }
 
-    /// Returns the number of movements to put in the order of accounts, of so many that have gathered, if
-    /// so many came since the last time. It is more than came: otherwise a steady load would leave more
-    /// and more behind.
-    pub(crate) fn ordered(&self, gathered: u64, came: u64) -> u64 {
-        let enough = came.saturating_add(came / 4).max(self.ordered_least);
-        if gathered > self.ordered_at_once {
-            enough
-        } else {
-            enough.min(self.ordered_most)
+    /// Returns a configuration under which checkpoints, copies of the write-ahead log, full tails and merges of the
+    /// index happen all the time, so that tests meet them.
+    pub fn frequent() -> Self {
+        Self {
+            checkpoint_records: 24,
+            checkpoint_records_max: 24,
+            piece_bytes: 512,
+            removed: Portion {
+                pieces: 2,
+                bytes: usize::MAX,
+            },
+            tidy_every: Duration::from_millis(20),
+            tidy_bytes: 96 << 10,
+            reopen_pause: Duration::from_millis(1),
+            reopen_pause_max: Duration::from_millis(4),
+            reopen_tries: 12,
+            index: IndexConfig {
+                tail_records: 8,
+                tail_sides: 64,
+                fan_out: 2,
+                frozen_max: 3,
+                retry_pause: Duration::from_millis(5),
+            },
+            ..Self::standard()
         }
+    }
+
+    /// Returns the configuration with another number of attempts to open a file that failed.
+    #[must_use]
+    pub fn with_reopen_tries(self, reopen_tries: u32) -> Self {
+        Self {
+            reopen_tries,
+            ..self
+        }
+    }
+}
+
+impl MaintenanceConfig {
+    /// Returns the number of records after which a checkpoint of a state is written: as many as it has accounts, within
+    /// limits, so that checkpoints cost each record about as much in a large file as in a small one.
+    pub(crate) fn checkpoint_due(&self, state: &State) -> u64 {
+        let accounts = state.accounts();
+        accounts
+            .min(self.checkpoint_records_max)
+            .max(self.checkpoint_records)
     }
 }
 
@@ -156,8 +172,8 @@ impl MaintenanceConfig {
 pub(crate) struct Tidying {
     /// The time of the last copy.
     at: Instant,
-    /// The work that was committed since then.
-    work: u64,
+    /// The bytes that were committed since then.
+    bytes: u64,
     /// True if a copy was the last work between two batches.
     was_last: bool,
 }
@@ -166,21 +182,21 @@ impl Default for Tidying {
     fn default() -> Self {
         Self {
             at: Instant::now(),
-            work: 0,
+            bytes: 0,
             was_last: false,
         }
     }
 }
 
 impl Tidying {
-    /// Counts committed work.
-    pub(crate) fn add(&mut self, work: u64) {
-        self.work = self.work.saturating_add(work);
+    /// Counts committed bytes.
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 
     /// Returns whether it is to be done now; it is never done twice in a row, so that something else is.
     pub(crate) fn is_next(&mut self, pace: &MaintenanceConfig) -> bool {
-        let due = self.at.elapsed() >= pace.tidy_every || self.work >= pace.tidy_work;
+        let due = self.at.elapsed() >= pace.tidy_every || self.bytes >= pace.tidy_bytes;
         let was_last = std::mem::take(&mut self.was_last);
         if !due || was_last {
             return false;
@@ -197,41 +213,107 @@ impl Tidying {
 pub(crate) struct Slices {
     checkpoint: u64,
     written: u64,
-    pieces: Box<dyn Iterator<Item = (EconomyId, CheckpointEntry)> + Send>,
+    /// True if all pieces were received.
+    is_whole: bool,
+    /// True if the next piece was not encoded yet when it was looked for.
+    waits: bool,
+    pieces: Receiver<Result<Vec<u8>, StorageError>>,
 }
+
+/// The result of advancing a checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Advance {
+    /// A piece was written.
+    Wrote,
+    /// The next piece is not encoded yet.
+    Waits,
+    /// The checkpoint is closed.
+    Closed,
+}
+
+/// The number of encoded pieces that wait for the writer.
+const PIECES_READY: usize = 2;
 
 impl Slices {
     /// Begins a checkpoint of a state.
-    pub(crate) fn begin(journal: &mut impl Journal, state: &State) -> Result<Self, StorageError> {
+    pub(crate) fn begin(
+        log: &mut impl Log,
+        state: &State,
+        piece_bytes: usize,
+    ) -> Result<Self, StorageError> {
         Ok(Self {
-            checkpoint: journal.begin_checkpoint(state)?,
+            checkpoint: log.begin_checkpoint(state)?,
             written: 0,
-            pieces: Box::new(state.clone().into_pieces()),
+            is_whole: false,
+            waits: false,
+            pieces: encode(state.clone(), piece_bytes)?,
         })
     }
 
-    /// Writes the next slice. Returns true once the checkpoint is closed.
-    pub(crate) fn advance(
-        &mut self,
-        journal: &mut impl Journal,
-        portion: Portion,
-    ) -> Result<bool, StorageError> {
-        let mut slice = Vec::new();
-        let mut bytes = 0;
-        while slice.len() < portion.pieces && bytes < portion.bytes {
-            let Some((economy, item)) = self.pieces.next() else {
-                break;
-            };
-            let item = rows::to_json(&item)?;
-            bytes += item.len();
-            slice.push((economy, item));
-        }
-        if slice.is_empty() {
-            journal.close_checkpoint(self.checkpoint, self.written)?;
-            return Ok(true);
-        }
-        journal.add_pieces(self.checkpoint, self.written, &slice)?;
-        self.written += slice.len() as u64;
-        Ok(false)
+    /// Returns true if the next piece was not encoded yet when it was looked for.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
     }
+
+    /// Writes the next piece if it is encoded.
+    pub(crate) fn advance(&mut self, log: &mut impl Log) -> Result<Advance, StorageError> {
+        self.waits = false;
+        match self.pieces.try_recv() {
+            Ok(piece) => self.write(log, Some(piece?)),
+            Err(TryRecvError::Empty) => {
+                self.waits = true;
+                Ok(Advance::Waits)
+            }
+            Err(TryRecvError::Disconnected) => self.write(log, None),
+        }
+    }
+
+    /// Waits for the next piece and writes it.
+    pub(crate) fn advance_now(&mut self, log: &mut impl Log) -> Result<Advance, StorageError> {
+        let piece = self.pieces.recv().ok().transpose()?;
+        self.write(log, piece)
+    }
+
+    fn write(
+        &mut self,
+        log: &mut impl Log,
+        piece: Option<Vec<u8>>,
+    ) -> Result<Advance, StorageError> {
+        let Some(piece) = piece else {
+            // A thread that ended by a panic has sent fewer pieces than there are, and no last one.
+            if !self.is_whole {
+                let what = "internal error: a checkpoint could not be encoded";
+                return Err(StorageError::damaged(0, what));
+            }
+            log.close_checkpoint(self.checkpoint, self.written)?;
+            return Ok(Advance::Closed);
+        };
+        // The last piece is empty and only says that all others were sent.
+        if piece.is_empty() {
+            self.is_whole = true;
+            return Ok(Advance::Wrote);
+        }
+        log.add_piece(self.checkpoint, self.written, &piece)?;
+        self.written += 1;
+        Ok(Advance::Wrote)
+    }
+}
+
+/// Encodes the pieces of a checkpoint on a thread of its own, because a large state takes seconds, which requests would
+/// wait for. The thread ends early if the receiver is dropped.
+fn encode(
+    state: State,
+    piece_bytes: usize,
+) -> Result<Receiver<Result<Vec<u8>, StorageError>>, StorageError> {
+    let (send, pieces_ready) = sync_channel(PIECES_READY);
+    let thread = std::thread::Builder::new().name("checkpoint".into());
+    let spawned = thread.spawn(move || {
+        for piece in pieces(state, piece_bytes).chain([Ok(Vec::new())]) {
+            if send.send(piece).is_err() {
+                return;
+            }
+        }
+    });
+    spawned.map_err(|error| StorageError::damaged(0, error))?;
+    Ok(pieces_ready)
 }

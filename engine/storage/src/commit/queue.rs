@@ -138,12 +138,17 @@ impl<T> Queue<T> {
                 .wait_timeout_while(waiting, patience, idle)
                 .map_or_else(|poisoned| poisoned.into_inner().0, |(waiting, _)| waiting);
         }
-        let batch = waiting.take(work_max);
+        let batch = waiting.take(work_max, true);
         match (batch.is_empty(), waiting.gate) {
             (false, _) => Taken::Batch(batch),
             (true, Gate::Closed) => Taken::Finished,
             (true, Gate::Open | Gate::Shut) => Taken::Idle,
         }
+    }
+
+    /// Takes further requests for a batch, with a total work of up to `work_max`. Does not wait.
+    pub(crate) fn take_more(&self, work_max: u64) -> Vec<T> {
+        self.lock().take(work_max, false)
     }
 
     /// Rejects new requests until [`Queue::reopen`], and takes all waiting ones.
@@ -152,7 +157,7 @@ impl<T> Queue<T> {
         if waiting.gate == Gate::Open {
             waiting.gate = Gate::Shut;
         }
-        waiting.take(u64::MAX)
+        waiting.take(u64::MAX, true)
     }
 
     /// Accepts requests again, unless the queue is closed.
@@ -215,13 +220,15 @@ impl<T> Waiting<T> {
         self.work += weight.work;
     }
 
-    fn take(&mut self, work_max: u64) -> Vec<T> {
+    /// Takes requests with a total work of up to `work_max`. The first of a batch may have more.
+    fn take(&mut self, work_max: u64, is_first: bool) -> Vec<T> {
         let mut batch = Vec::new();
         let mut taken = 0_u64;
         while let Some(economy) = self.turns.first().cloned() {
             let line = self.economies.entry(economy.clone()).or_default();
             let work = line.requests.front().map_or(0, |(weight, _)| weight.work);
-            if !batch.is_empty() && taken.saturating_add(work) > work_max {
+            let may_exceed = is_first && batch.is_empty();
+            if !may_exceed && taken.saturating_add(work) > work_max {
                 break;
             }
             if let Some((weight, request)) = line.requests.pop_front() {
@@ -365,6 +372,23 @@ mod tests {
         let taken: Vec<_> = (0..5).map(|_| queue.take(10, Duration::ZERO)).collect();
         let expected = [vec![1, 2], vec![3], vec![4], vec![5], vec![6]].map(Taken::Batch);
         assert_eq!(taken, expected);
+    }
+
+    #[test]
+    fn a_batch_that_is_continued_stays_within_its_work() {
+        let queue = Queue::new();
+        for (work, request) in [(5, 1), (4, 2), (11, 3)] {
+            assert_eq!(queue.push(&economy("a"), of_work(work), request), Ok(()));
+        }
+        assert_eq!(queue.take(5, Duration::ZERO), Taken::Batch(vec![1]));
+        assert_eq!(queue.take_more(3), Vec::<u32>::new());
+        assert_eq!(queue.take_more(4), [2]);
+        assert_eq!(
+            queue.take_more(10),
+            Vec::<u32>::new(),
+            "not the first of its batch"
+        );
+        assert_eq!(queue.take(10, Duration::ZERO), Taken::Batch(vec![3]));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! never repeated: after a failure the kernel may have dropped the dirty pages, so that a second sync succeeds
 //! without writing them (<https://wiki.postgresql.org/wiki/Fsync_Errors>).
 
+mod recovery;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,13 +16,15 @@ use std::time::{Duration, Instant};
 
 use bursar_ledger::{Act, EconomyId, Timestamp};
 
-use crate::commit::batch::{Batch, Replies};
-use crate::commit::maintenance::{MaintenanceConfig, Slices, Tidying};
+use crate::commit::batch::{Batch, NewRecord, Replies};
+use crate::commit::maintenance::{Advance, MaintenanceConfig, Slices, Tidying};
 use crate::commit::queue::Taken;
 use crate::commit::shared::{NONE_IN_HAND, STAMPING, Shared, WriterState};
 use crate::commit::submission::{QueuedSubmission, Render, Submission};
 use crate::error::{StorageError, SubmitError};
-use crate::journal::{Journal, NewRecord};
+use crate::log::frame::FrameCompressor;
+use crate::log::store::{Commit, Log};
+use crate::record::EconomyNumber;
 use crate::request::Request;
 use crate::state::State;
 use crate::time::clock::{Clock, Mark};
@@ -36,28 +40,30 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The time that the writer sleeps while a slice of a long read is about to end.
 const GATE_PATIENCE: Duration = Duration::from_millis(1);
 
-/// A function that opens the journal again after a failure.
-pub(crate) type Reopen<J> = Box<dyn FnMut() -> Result<J, StorageError> + Send>;
+/// The time that the writer waits for a piece of a checkpoint, unless a request comes.
+const PIECE_PATIENCE: Duration = Duration::from_millis(1);
 
-pub(crate) struct Writer<J> {
+/// A function that opens the journal again after a failure.
+pub(crate) type Reopen<L> = Box<dyn FnMut() -> Result<L, StorageError> + Send>;
+
+pub(crate) struct Writer<L> {
     shared: Arc<Shared>,
     /// `None` after a failure, until the file has been opened again.
-    journal: Option<J>,
-    reopen: Reopen<J>,
+    log: Option<L>,
+    reopen: Reopen<L>,
     state: State,
     clock: Clock,
     render: Render,
     pace: MaintenanceConfig,
+    compressor: FrameCompressor,
     checkpoint: Option<Slices>,
     /// The record of the newest checkpoint, closed or not.
     checkpointed: u64,
     has_old_pieces: bool,
-    /// True while movements are added to the index by account.
-    ordering: bool,
-    /// The newest movement at the last maintenance of the index by account.
-    movement_before: u64,
     /// True if the last search for due holds ended none.
     none_ended: bool,
+    /// True while requests are refused because the index cannot be written.
+    is_refusing: bool,
     tidying: Tidying,
     /// The time at which notes were last written.
     noted: Instant,
@@ -80,26 +86,26 @@ enum Recovered {
     GaveUp,
 }
 
-impl<J: Journal> Writer<J> {
+impl<L: Log> Writer<L> {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        journal: J,
-        reopen: Reopen<J>,
+        log: L,
+        reopen: Reopen<L>,
         state: State,
         clock: Clock,
         render: Render,
         pace: MaintenanceConfig,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, StorageError> {
+        Ok(Self {
+            compressor: FrameCompressor::new()?,
             shared,
-            checkpointed: journal.checkpointed(),
-            journal: Some(journal),
+            checkpointed: log.checkpointed(),
+            log: Some(log),
             reopen,
             checkpoint: None,
             has_old_pieces: true,
-            ordering: false,
-            movement_before: state.movement,
             none_ended: false,
+            is_refusing: false,
             tidying: Tidying::default(),
             noted: Instant::now(),
             marked: Instant::now(),
@@ -109,7 +115,7 @@ impl<J: Journal> Writer<J> {
             clock,
             render,
             pace,
-        }
+        })
     }
 
     /// Works until the queue is closed and empty. Returns false if the file could not be opened again.
@@ -119,15 +125,29 @@ impl<J: Journal> Writer<J> {
             ended: WriterState::GaveUp,
         };
         loop {
-            let busy = self.checkpoint.is_some() || self.has_old_pieces || self.ordering;
-            let patience = if busy {
+            match self.waits_for_index() {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the index cannot be completed; giving the file up");
+                    return false;
+                }
+            }
+            let busy = self.checkpoint.is_some() || self.has_old_pieces;
+            let waits_for_piece = self.checkpoint.as_ref().is_some_and(Slices::waits);
+            let patience = if waits_for_piece {
+                PIECE_PATIENCE
+            } else if busy {
                 Duration::ZERO
             } else if self.shared.log_gate.is_wanted() {
                 GATE_PATIENCE
             } else {
                 self.until_due().min(PATIENCE)
             };
-            let taken = self.shared.queue.take(WORK_MAX, patience);
+            let taken = match self.shared.queue.take(WORK_MAX, patience) {
+                Taken::Batch(jobs) => Taken::Batch(self.gather(jobs)),
+                other => other,
+            };
             let idle = matches!(taken, Taken::Idle);
             let worked = match taken {
                 Taken::Batch(jobs) => {
@@ -157,6 +177,32 @@ impl<J: Journal> Writer<J> {
         }
     }
 
+    /// Adds requests to a batch that arrive while the threads of clients get a turn.
+    ///
+    /// Clients whose answers were just sent send their next requests within microseconds, and a larger group shares
+    /// one sync. Yielding lets them run; a sleep would be too long for a client that is alone.
+    fn gather(&self, mut jobs: Vec<QueuedSubmission>) -> Vec<QueuedSubmission> {
+        let work = |jobs: &[QueuedSubmission]| -> u64 {
+            let each = jobs.iter().map(|job| job.submission.weight().work);
+            each.fold(0, u64::saturating_add)
+        };
+        let mut left = WORK_MAX.saturating_sub(work(&jobs));
+        let began = Instant::now();
+        for _ in 0..self.pace.gather_yields {
+            if left == 0 || began.elapsed() >= self.pace.gather_time {
+                break;
+            }
+            std::thread::yield_now();
+            let more = self.shared.queue.take_more(left);
+            if more.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(work(&more));
+            jobs.extend(more);
+        }
+        jobs
+    }
+
     /// Decides a batch, makes it durable, publishes, and answers.
     fn commit(&mut self, jobs: Vec<QueuedSubmission>) -> Result<(), StorageError> {
         // After a panic in the journal it is unknown if the txn was committed.
@@ -166,8 +212,6 @@ impl<J: Journal> Writer<J> {
             written.unwrap_or_else(|_| Err(StorageError::damaged(0, "a commit panicked")));
         match written {
             Ok((state, moved, replies)) => {
-                let work = jobs.iter().map(|job| job.submission.weight().work);
-                self.tidying.add(work.fold(0, u64::saturating_add));
                 self.state = state;
                 self.pause = Duration::ZERO;
                 self.tries = 0;
@@ -197,14 +241,15 @@ impl<J: Journal> Writer<J> {
         let mark = self.due_mark();
         let at = self.stamp(jobs);
         self.shared.in_hand.store(at.0, Ordering::SeqCst);
-        let journal = self.journal.as_mut().ok_or_else(closed)?;
-        let batch = Batch::new(self.state.clone(), at, journal.epoch(), self.render);
+        let log = self.log.as_mut().ok_or_else(closed)?;
+        let batch = Batch::new(self.state.clone(), at, log.epoch(), self.render);
         let submissions: Vec<&Submission> = jobs.iter().map(|job| &job.submission).collect();
         let mut find =
-            |economy: &EconomyId, key: &str, asked: &Request| journal.find(economy, key, asked);
-        let (batch, replies) = batch.end_holds().decide_all(&submissions, &mut find)?;
-        if !batch.appended.is_empty() {
-            journal.append(&batch.appended, &notes, mark.as_ref())?;
+            |economy: EconomyNumber, key: &str, asked: &Request| log.find(economy, key, asked);
+        let (mut batch, replies) = batch.end_holds().decide_all(&submissions, &mut find)?;
+        if let Some(commit) = batch.commit(&mut self.compressor)? {
+            log.append(&commit, &notes, mark.as_ref())?;
+            self.tidying.add(commit.bytes());
             self.wrote(&notes, mark.as_ref());
         }
         Ok((batch.state, moved(&batch.appended), replies))
@@ -240,8 +285,8 @@ impl<J: Journal> Writer<J> {
         if notes.is_empty() && mark.is_none() {
             return Ok(());
         }
-        if let Some(journal) = self.journal.as_mut() {
-            journal.append(&[], &notes, mark.as_ref())?;
+        if let Some(log) = self.log.as_mut() {
+            log.append(&Commit::default(), &notes, mark.as_ref())?;
             self.wrote(&notes, mark.as_ref());
         }
         Ok(())
@@ -282,122 +327,41 @@ impl<J: Journal> Writer<J> {
         if idle {
             self.write_notes()?;
         }
-        let Some(journal) = self.journal.as_mut() else {
+        let Some(log) = self.log.as_mut() else {
             return Ok(());
         };
         let gate = &self.shared.log_gate;
         if gate.is_granted() || self.tidying.is_next(&self.pace) {
-            gate.settle(journal.tidy()? > self.pace.log_frames_left);
+            gate.settle(log.tidy()? > self.pace.log_frames_left);
         } else {
             self.advance_checkpoint()?;
         }
-        self.order_movements(idle)
+        Ok(())
     }
 
     /// Writes a slice of the checkpoint that is due, or removes one of those before it.
     fn advance_checkpoint(&mut self) -> Result<(), StorageError> {
-        let Some(journal) = self.journal.as_mut() else {
+        let Some(log) = self.log.as_mut() else {
             return Ok(());
         };
         let tail = self.state.record.saturating_sub(self.checkpointed);
         if let Some(checkpoint) = self.checkpoint.as_mut() {
-            if checkpoint.advance(journal, self.pace.written)? {
+            if checkpoint.advance(log)? == Advance::Closed {
                 self.checkpoint = None;
                 self.has_old_pieces = true;
             }
         } else if self.has_old_pieces {
-            self.has_old_pieces = journal.remove_old_pieces(self.pace.removed)?;
-        } else if tail >= self.pace.checkpoint_records {
-            self.checkpoint = Some(Slices::begin(journal, &self.state)?);
+            self.has_old_pieces = log.remove_old_pieces(self.pace.removed)?;
+        } else if tail >= self.pace.checkpoint_due(&self.state) {
+            self.checkpoint = Some(Slices::begin(log, &self.state, self.pace.piece_bytes)?);
             self.checkpointed = self.state.record;
         }
         Ok(())
     }
 
-    /// Adds a slice of the waiting movements to the index by account.
-    fn order_movements(&mut self, idle: bool) -> Result<(), StorageError> {
-        let Some(journal) = self.journal.as_mut() else {
-            return Ok(());
-        };
-        let gathered = self.state.movement.saturating_sub(journal.ordered());
-        self.ordering = gathered >= self.pace.ordered_anyway
-            || (idle && gathered >= self.pace.ordered_when_idle);
-        if self.ordering {
-            let came = self.state.movement.saturating_sub(self.movement_before);
-            journal.order_movements(self.pace.ordered(gathered, came))?;
-        }
-        self.movement_before = self.state.movement;
-        Ok(())
-    }
-
-    /// Rebuilds the state from disk, and tries again for a while: a full disk may be emptied, a lock
-    /// may be released. Nobody is let in meanwhile.
-    fn recover(&mut self, error: &StorageError) -> Recovered {
-        tracing::error!(%error, "work on the file failed; rebuilding the state from disk");
-        refuse(self.shared.queue.shut(), SubmitError::Unavailable);
-        self.checkpoint = None;
-        // The old connection goes first: there is never more than one that writes.
-        self.journal = None;
-        // A file that opens and then fails again, as on a disk that is nearly full, is not hurried.
-        if !self.pause.is_zero() && self.shared.queue.rest(self.pause) {
-            return Recovered::Closed;
-        }
-        self.lengthen_pause();
-        loop {
-            if self.tries >= self.pace.reopen_tries {
-                let tries = self.tries;
-                tracing::error!(
-                    tries,
-                    "work on the file went on failing; giving the file up"
-                );
-                return Recovered::GaveUp;
-            }
-            self.tries = self.tries.saturating_add(1);
-            let error = match self.rebuild() {
-                Ok(()) => return Recovered::Rebuilt,
-                Err(error) => error,
-            };
-            if !error.may_heal() {
-                tracing::error!(%error, "the state cannot be rebuilt; giving the file up");
-                return Recovered::GaveUp;
-            }
-            let pause_ms = self.pause.as_millis();
-            tracing::warn!(%error, pause_ms, "the state could not be rebuilt yet; trying again");
-            if self.shared.queue.rest(self.pause) {
-                return Recovered::Closed;
-            }
-            self.lengthen_pause();
-        }
-    }
-
-    fn lengthen_pause(&mut self) {
-        let longer = self.pause.saturating_mul(2).max(self.pace.reopen_pause);
-        self.pause = longer.min(self.pace.reopen_pause_max);
-    }
-
-    fn rebuild(&mut self) -> Result<(), StorageError> {
-        let mut journal = (self.reopen)()?;
-        let state = journal.load()?;
-        if state.record < self.state.record {
-            let what = "it was acknowledged, and is not in the file any more";
-            return Err(StorageError::damaged(self.state.record, what));
-        }
-        self.state = state;
-        self.checkpointed = journal.checkpointed();
-        self.has_old_pieces = true;
-        self.journal = Some(journal);
-        self.shared.publish(&self.state, &[]);
-        self.shared.news.tell_all(&self.state);
-        self.shared.in_hand.store(NONE_IN_HAND, Ordering::SeqCst);
-        let record = self.state.record;
-        tracing::warn!(record, "the state is rebuilt; taking requests again");
-        self.shared.queue.reopen();
-        Ok(())
-    }
-
     /// Writes a last checkpoint, so that the next start is quick.
     fn finish(mut self) -> bool {
-        let Some(mut journal) = self.journal.take() else {
+        let Some(mut log) = self.log.take() else {
             return false;
         };
         let shared = Arc::clone(&self.shared);
@@ -405,7 +369,7 @@ impl<J: Journal> Writer<J> {
         let mut leave = || -> Result<(), StorageError> {
             loop {
                 let left = notes.unwritten();
-                journal.append(&[], &left, Some(&self.clock.mark()))?;
+                log.append(&Commit::default(), &left, Some(&self.clock.mark()))?;
                 if left.is_empty() {
                     break;
                 }
@@ -414,10 +378,10 @@ impl<J: Journal> Writer<J> {
             let mut checkpoint = match self.checkpoint.take() {
                 Some(checkpoint) => checkpoint,
                 None if self.state.record == self.checkpointed => return Ok(()),
-                None => Slices::begin(&mut journal, &self.state)?,
+                None => Slices::begin(&mut log, &self.state, self.pace.piece_bytes)?,
             };
             let hurried = || self.shared.hurried.load(Ordering::SeqCst);
-            while !hurried() && !checkpoint.advance(&mut journal, self.pace.written)? {}
+            while !hurried() && checkpoint.advance_now(&mut log)? != Advance::Closed {}
             if hurried() {
                 tracing::warn!("no checkpoint is left behind; the next start takes longer");
             }
@@ -427,7 +391,7 @@ impl<J: Journal> Writer<J> {
             // Everything acknowledged is in the journal; only the next start takes longer.
             tracing::warn!(%error, "the last checkpoint was not written");
         }
-        if let Err(error) = journal.close() {
+        if let Err(error) = log.close() {
             tracing::warn!(%error, "the write-ahead log could not be brought into the file and stays beside it");
         }
         true

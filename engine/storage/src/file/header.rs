@@ -69,11 +69,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<FileHeader>, StorageError> {
         Err(source) => return Err(failed(source)),
     }
     let header = parse(&bytes).map_err(not_ours)?;
-    let found = header.stamp.schema();
-    let known = schema::newest();
-    if found > known {
-        return Err(StorageError::TooNew { found, known });
-    }
+    schema::check_version(header.stamp.schema())?;
     Ok(Some(header))
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct MovementEntry {
 }
 
 /// An entry of a sorted run. The order of entries is the order of their fields.
-pub(super) trait IndexEntry: Copy + Ord + Default + Debug + Send + Sync + 'static {
+pub(crate) trait IndexEntry: Copy + Ord + Default + Debug + Send + Sync + 'static {
     /// Appends the entry, given the entry before it in the page.
     fn encode(&self, previous: &Self, out: &mut Vec<u8>);
     /// Takes an entry from the input, given the entry before it, or returns `None` if the input is malformed.

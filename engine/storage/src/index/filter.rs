@@ -45,6 +45,7 @@ impl FilterGroup {
     }
 
     /// Returns the bytes in memory.
+    #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         let slots = self
             .filter

@@ -2,9 +2,9 @@
 //!
 //! The operations are a trait so that tests can record them, make them fail, and cut the power between them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 /// A folder whose files belong to the index.
@@ -44,7 +44,8 @@ impl RealFolder {
     /// Opens a folder, and creates it if it does not exist.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         if !path.is_dir() {
-            std::fs::create_dir(path)?;
+            // Only the owner can read the file, and so its index.
+            DirBuilder::new().mode(0o700).create(path)?;
             // The folder's own name is in the folder above it.
             if let Some(parent) = path
                 .parent()

@@ -10,7 +10,7 @@
 //! is then only read. SQLite would write each page twice (to its log and to the file) and needs a connection for each
 //! reader; a file is read at any offset by any number of threads without a lock.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::builder::IndexBuilder;
@@ -39,8 +39,9 @@ pub(crate) struct IndexOptions {
 /// An open index, with the thread that builds it.
 pub(crate) struct Index {
     shared: Arc<IndexShared>,
+    #[cfg(test)]
     origin: IndexOrigin,
-    builder: Option<JoinHandle<()>>,
+    builder: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Index {
@@ -63,12 +64,14 @@ impl Index {
         let builder = spawned.map_err(|error| IndexError::io("start", "its thread", error))?;
         Ok(Self {
             shared,
+            #[cfg(test)]
             origin: opened.origin,
-            builder: Some(builder),
+            builder: Mutex::new(Some(builder)),
         })
     }
 
     /// Returns the state in which the index was opened.
+    #[cfg(test)]
     pub(crate) fn origin(&self) -> &IndexOrigin {
         &self.origin
     }
@@ -109,6 +112,11 @@ impl Index {
         self.shared.failure()
     }
 
+    /// Returns true if a look-up has met damage. The index has to be built again.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.shared.is_damaged()
+    }
+
     /// Returns true if no full tail waits and no merge is due.
     #[cfg(test)]
     pub(super) fn is_settled(&self) -> bool {
@@ -129,6 +137,7 @@ impl Index {
     }
 
     /// Returns the bytes of filters and of first entries of pages in memory.
+    #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {
         self.shared.view().runs.memory()
     }
@@ -180,7 +189,8 @@ impl Index {
             find(tail, &mut found);
         }
         for run in runs(&view) {
-            run.find(fingerprint, &mut found)?;
+            let read = run.find(fingerprint, &mut found);
+            self.shared.noted(read)?;
         }
         found.sort_unstable();
         Ok(found)
@@ -201,7 +211,8 @@ impl Index {
         // other without a merge.
         let mut found = Vec::new();
         for run in &view.runs.sequence {
-            run.after(economy, seq, limit, &mut found)?;
+            let read = run.after(economy, seq, limit, &mut found);
+            self.shared.noted(read)?;
         }
         for tail in &view.frozen {
             tail.records_after(economy, seq, limit, &mut found);
@@ -235,7 +246,8 @@ impl Index {
             if found.len() >= limit {
                 break;
             }
-            run.before(group, below, limit, &mut found, SideEntry::movement_entry)?;
+            let read = run.before(group, below, limit, &mut found, SideEntry::movement_entry);
+            self.shared.noted(read)?;
         }
         Ok(found)
     }
@@ -278,7 +290,7 @@ impl Index {
 
     /// Writes the tail to runs and ends the thread, so that the next start has nothing to add. Merges that have begun
     /// are abandoned.
-    pub(crate) fn close(mut self) -> Result<(), IndexError> {
+    pub(crate) fn close(&self) -> Result<(), IndexError> {
         self.shared.freeze_active();
         self.end(BuilderEnd::Drained);
         let is_written = self.shared.view().frozen.is_empty();
@@ -286,8 +298,9 @@ impl Index {
         failure.map_or(Ok(()), Err)
     }
 
-    fn end(&mut self, end: BuilderEnd) {
-        if let Some(builder) = self.builder.take() {
+    fn end(&self, end: BuilderEnd) {
+        let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(builder) = builder.take() {
             self.shared.end_builder(end);
             // A panic of the thread is noted by the thread itself.
             builder.join().ok();

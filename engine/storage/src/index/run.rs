@@ -124,6 +124,7 @@ impl<E: IndexEntry> SortedRun<E> {
     }
 
     /// Returns the bytes in memory.
+    #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         let filters: usize = self.directory.groups.iter().map(FilterGroup::memory).sum();
         filters + self.directory.firsts.len() * size_of::<E>()

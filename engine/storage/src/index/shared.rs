@@ -1,7 +1,7 @@
 //! The state that the index, its readers and its builder share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -75,6 +75,8 @@ pub(super) struct IndexShared {
     view: ArcSwap<IndexView>,
     indexed: AtomicU64,
     builder: Mutex<BuilderState>,
+    /// The first damage that a look-up has met.
+    damage: OnceLock<IndexError>,
     /// Wakes the builder.
     work: Condvar,
     /// Wakes those who wait until the index is no longer behind.
@@ -90,6 +92,7 @@ impl IndexShared {
             indexed: AtomicU64::new(view.covered),
             view: ArcSwap::from_pointee(view),
             builder: Mutex::default(),
+            damage: OnceLock::new(),
             work: Condvar::new(),
             written: Condvar::new(),
         }
@@ -195,7 +198,23 @@ impl IndexShared {
 
     /// Returns the failure that keeps the builder from its work.
     pub(super) fn failure(&self) -> Option<IndexError> {
-        self.builder().failure()
+        let damage = self.damage.get().cloned();
+        damage.or_else(|| self.builder().failure())
+    }
+
+    /// Returns the result of a look-up, and notes the damage that it met. An index that is known to be damaged is not
+    /// used any longer, and is not closed as one that is whole.
+    pub(super) fn noted<T>(&self, read: Result<T, IndexError>) -> Result<T, IndexError> {
+        if let Err(error @ IndexError::Damaged { .. }) = &read {
+            // The first damage is the one to report.
+            drop(self.damage.set(error.clone()));
+        }
+        read
+    }
+
+    /// Returns true if a look-up has met damage.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damage.get().is_some()
     }
 
     /// Tells the builder to end.

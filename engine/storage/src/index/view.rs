@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::entry::{FingerprintEntry, IndexEntry, SequenceEntry, SideEntry};
+#[cfg(test)]
+use super::entry::IndexEntry;
+use super::entry::{FingerprintEntry, SequenceEntry, SideEntry};
 use super::manifest::{RunDescription, RunKind};
 use super::run::SortedRun;
 use super::tail::IndexTail;
@@ -45,6 +47,7 @@ impl RunSet {
     }
 
     /// Returns the bytes in memory.
+    #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         memory(&self.keys) + memory(&self.ids) + memory(&self.sequence) + memory(&self.movements)
     }
@@ -54,6 +57,7 @@ fn describe<E>(runs: &Runs<E>) -> Vec<RunDescription> {
     runs.iter().map(|run| run.description.clone()).collect()
 }
 
+#[cfg(test)]
 fn memory<E: IndexEntry>(runs: &Runs<E>) -> usize {
     runs.iter().map(|run| run.memory()).sum()
 }

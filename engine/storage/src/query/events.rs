@@ -3,9 +3,9 @@
 use bursar_ledger::{Digest, EconomyId, Timestamp};
 use serde_json::Value;
 
-use crate::database::{Database, Statement, integer, text};
 use crate::error::StorageError;
-use crate::rows;
+use crate::query::source::QuerySource;
+use crate::record::Record;
 
 /// The maximum number of events in one page.
 pub const EVENTS_MAX: usize = 500;
@@ -48,80 +48,75 @@ pub struct EventRange {
     pub bytes_max: usize,
 }
 
-/// Converts a record number to an SQL integer. No record has a larger number.
-fn countable(seq: u64) -> u64 {
-    seq.min(i64::MAX.unsigned_abs())
+/// Returns the hash of a record, or `None` if the economy has no such record.
+pub(crate) fn hash(
+    source: &mut QuerySource<'_>,
+    economy: &EconomyId,
+    seq: u64,
+) -> Result<Option<Digest>, StorageError> {
+    let Some(number) = source.number(economy) else {
+        return Ok(None);
+    };
+    let Some(record) = source.record_of(number, seq)? else {
+        return Ok(None);
+    };
+    let chained = source.log.chained(record)?;
+    Ok(chained.map(|(_, link)| link.hash))
 }
 
-/// A reader of an economy's records by their numbers.
-pub(crate) struct Events {
-    find: Statement,
-    find_hash: Statement,
-}
-
-impl Events {
-    pub(crate) fn open(database: &Database) -> Result<Self, StorageError> {
-        Ok(Self {
-            find: database.prepare(
-                "SELECT seq, recorded_at, CAST(kind AS BLOB), CAST(outcome AS BLOB),
-                        CAST(actor AS BLOB), CAST(idempotency_key AS BLOB),
-                        CAST(request AS BLOB), CAST(answer AS BLOB), hash, id
-                 FROM records WHERE economy = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4",
-            )?,
-            find_hash: database
-                .prepare("SELECT hash FROM records WHERE economy = ?1 AND seq = ?2")?,
-        })
-    }
-
-    /// Returns the hash of a record, or `None` if the economy has no such record.
-    pub(crate) fn hash(
-        &mut self,
-        economy: &EconomyId,
-        seq: u64,
-    ) -> Result<Option<Digest>, StorageError> {
-        let values = vec![text(economy.as_str()), integer(countable(seq))];
-        self.find_hash.first(values, |row| rows::digest(row, 0, 0))
-    }
-
-    /// Returns up to `limit` events of a range, at most [`EVENTS_MAX`].
-    pub(crate) fn between(
-        &mut self,
-        economy: &EconomyId,
-        range: EventRange,
-        limit: usize,
-    ) -> Result<Vec<Event>, StorageError> {
-        let limit = integer(limit.min(EVENTS_MAX) as u64);
-        let mut events = Vec::new();
-        let mut bytes = 0_usize;
-        let bytes_max = range.bytes_max.min(PAGE_BYTES_MAX);
-        let after = countable(range.after);
-        let upto = countable(range.upto);
-        let values = vec![text(economy.as_str()), integer(after), integer(upto), limit];
-        self.find.each(values, |row| {
-            let record = rows::count(row, 9, 0)?;
-            let mut json = |column: i32| -> Result<Value, StorageError> {
-                let text = rows::string(row, column, record)?;
-                bytes = bytes.saturating_add(text.len());
-                serde_json::from_str(&text).map_err(|error| StorageError::damaged(record, error))
-            };
-            let request = json(6)?;
-            let answer = json(7)?;
-            if bytes > bytes_max && !events.is_empty() {
-                return Ok(false);
+/// Returns up to `limit` events of a range, at most [`EVENTS_MAX`].
+pub(crate) fn between(
+    source: &mut QuerySource<'_>,
+    economy: &EconomyId,
+    range: EventRange,
+    limit: usize,
+) -> Result<Vec<Event>, StorageError> {
+    let mut events: Vec<Event> = Vec::new();
+    let Some(number) = source.number(economy) else {
+        return Ok(events);
+    };
+    let limit = limit.min(EVENTS_MAX);
+    let places = source.index.records_after(number.0, range.after, limit)?;
+    let places = places.into_iter();
+    let mut places = places
+        .take_while(|(seq, record)| *seq <= range.upto && *record <= source.state.record)
+        .peekable();
+    let mut bytes = 0_usize;
+    let bytes_max = range.bytes_max.min(PAGE_BYTES_MAX);
+    // All events of a frame are read in one pass, because the hash of each needs the one before it.
+    while let Some((_, first)) = places.peek() {
+        let missing = StorageError::damaged(*first, "it is missing");
+        let frame = source.log.frame_of(*first)?.ok_or(missing)?;
+        let mut reader = frame.reader();
+        while let Some((record, link)) = reader.next()? {
+            if places.next_if(|(_, id)| *id == record.id).is_none() {
+                continue;
             }
-            events.push(Event {
-                seq: rows::count(row, 0, record)?,
-                recorded_at: Timestamp(rows::count(row, 1, record)?),
-                kind: rows::string(row, 2, record)?,
-                outcome: rows::string(row, 3, record)?,
-                actor: rows::string(row, 4, record)?,
-                key: rows::string_or_none(row, 5, record)?,
-                request,
-                answer,
-                hash: rows::digest(row, 8, record)?,
-            });
-            Ok(true)
-        })?;
-        Ok(events)
+            bytes = bytes.saturating_add(record.request.len() + record.answer.len());
+            if bytes > bytes_max && !events.is_empty() {
+                return Ok(events);
+            }
+            events.push(event(record, link.hash)?);
+        }
+        if places.next_if(|(_, id)| frame.has(*id)).is_some() {
+            let what = "the index has a record of another economy";
+            return Err(StorageError::damaged(frame.header.first_record, what));
+        }
     }
+    Ok(events)
+}
+
+fn event(record: Record, hash: Digest) -> Result<Event, StorageError> {
+    let damaged = |error| StorageError::damaged(record.id, error);
+    Ok(Event {
+        seq: record.seq,
+        recorded_at: record.recorded_at,
+        request: serde_json::from_str(&record.request).map_err(damaged)?,
+        answer: serde_json::from_slice(&record.answer).map_err(damaged)?,
+        kind: record.kind,
+        outcome: record.outcome.as_str().into(),
+        actor: record.actor,
+        key: record.key,
+        hash,
+    })
 }

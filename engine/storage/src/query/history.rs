@@ -1,20 +1,22 @@
 //! The history of an account, newest first.
 //!
-//! Each movement links to the previous movement of both of its accounts, and the state holds the newest
-//! movement of each account. A page therefore costs one lookup per step, and no index has to be updated while
-//! money moves. Movements never change, so a position in the chain stays valid.
+//! The index has the movements of each account and asset in order; a page merges those of the account's assets.
+//! Movements never change, so a position stays valid.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bursar_ledger::{AccountId, Act, AssetId, EconomyId, Movement, StepBack, Timestamp};
+use bursar_ledger::{
+    AccountId, Act, AssetId, Books, EconomyId, Movement, NumberedMovement, StepBack, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::database::{Database, Statement, integer};
 use crate::error::StorageError;
-use crate::record::Entry;
+use crate::index::entry::MovementEntry;
+use crate::query::source::QuerySource;
+use crate::record::Record;
 use crate::request::words;
-use crate::rows;
 
 /// The maximum number of steps of one page. A page with narrow filters may end here with fewer entries than
 /// requested; the next page continues from there.
@@ -121,118 +123,205 @@ impl HistoryQuery {
         // Time goes back in an economy only at a recorded step back. The time before such a step may be
         // later.
         let older = self.steps_back.iter();
-        let mut older = older.filter(|it| it.seq <= step.seq);
-        step.recorded_at < after && older.all(|it| it.from < after)
+        let mut older = older.filter(|it| it.seq <= step.record.seq);
+        step.record.recorded_at < after && older.all(|it| it.from < after)
     }
 }
 
-/// A step of the chain, not yet parsed, because most steps match no filter.
+/// A movement of the account, with its record.
 struct Step {
-    record: u64,
-    economy: EconomyId,
-    seq: u64,
-    recorded_at: Timestamp,
-    kind: String,
-    actor: String,
-    key: Option<String>,
-    entry: Entry,
+    record: Arc<Record>,
+    movement: NumberedMovement,
+    asset: AssetId,
+    counterparty: AccountId,
 }
 
-/// A reader of movements by their numbers.
-pub(crate) struct History {
-    find: Statement,
-    find_said: Statement,
-    /// The context of the record that was read last.
-    said: Option<(u64, Arc<RecordContext>)>,
-}
-
-impl History {
-    pub(crate) fn open(database: &Database) -> Result<Self, StorageError> {
-        Ok(Self {
-            find: database.prepare(
-                "SELECT movements.id, movements.record, CAST(source AS BLOB),
-                        CAST(destination AS BLOB), CAST(asset AS BLOB), amount, source_after,
-                        destination_after, source_previous, destination_previous, part,
-                        CAST(economy AS BLOB), seq, recorded_at, CAST(kind AS BLOB),
-                        CAST(actor AS BLOB), CAST(idempotency_key AS BLOB)
-                 FROM movements JOIN records ON records.id = movements.record
-                 WHERE movements.id = ?1",
-            )?,
-            find_said: database.prepare(
-                "SELECT CAST(request AS BLOB), CAST(act AS BLOB) FROM records WHERE id = ?1",
-            )?,
-            said: None,
-        })
+/// Returns a page, or `None` if the query starts at a movement of another account.
+pub(crate) fn page(
+    source: &mut QuerySource<'_>,
+    query: &HistoryQuery,
+) -> Result<Option<HistoryPage>, StorageError> {
+    let state = source.state;
+    let Some(books) = state.books(&query.economy) else {
+        return Ok(None);
+    };
+    let Some(mut movements) = AccountMovements::open(source, books, query)? else {
+        return Ok(query.from.is_none().then(HistoryPage::default));
+    };
+    if query.from.is_some() && movements.newest() != query.from {
+        return Ok(None);
     }
-
-    /// Returns a page, or `None` if `from` is no movement of this account.
-    pub(crate) fn page(
-        &mut self,
-        query: &HistoryQuery,
-    ) -> Result<Option<HistoryPage>, StorageError> {
-        let mut page = HistoryPage {
-            entries: Vec::new(),
-            next: query.from,
-        };
-        let limit = query.limit.min(ENTRIES_MAX);
-        let mut bytes = 0_usize;
-        for _ in 0..STEPS_MAX {
-            let Some(number) = page.next.filter(|_| page.entries.len() < limit) else {
-                break;
-            };
-            let Some(step) = self.step(number)? else {
-                return Ok(None);
-            };
-            let posting = &step.entry.movement.posting;
-            let given = posting.source == query.account;
-            let got = posting.destination == query.account;
-            if step.economy != query.economy || !(given || got) {
-                return Ok(None);
-            }
-            if query.is_over(&step) {
-                page.next = None;
-                break;
-            }
-            page.next = if given {
-                step.entry.link.source_previous
-            } else {
-                step.entry.link.destination_previous
-            };
-            if step.passes(&query.filter, given) && self.refers(&step, &query.filter)? {
-                let said = self.said(step.record)?;
-                if page.entries.last().is_none_or(|last| last.seq != step.seq) {
-                    bytes = bytes.saturating_add(said.bytes);
-                }
-                page.entries.push(step.into_entry(said));
-                if bytes > PAGE_BYTES_MAX {
-                    break;
-                }
-            }
+    let limit = query.limit.min(ENTRIES_MAX);
+    let mut page = HistoryPage::default();
+    let mut contexts = Contexts::default();
+    let mut bytes = 0_usize;
+    for _ in 0..STEPS_MAX {
+        if page.entries.len() >= limit || bytes > PAGE_BYTES_MAX {
+            break;
         }
-        // The context of a large batch would use much memory.
-        self.said = None;
-        Ok(Some(page))
+        let Some(entry) = movements.take(source)? else {
+            return Ok(Some(page));
+        };
+        let step = contexts.step(source, books, query, &entry)?;
+        if query.is_over(&step) {
+            return Ok(Some(page));
+        }
+        if step.passes(&query.filter) && contexts.refers(&step, &query.filter)? {
+            let context = contexts.of(&step.record)?;
+            if page
+                .entries
+                .last()
+                .is_none_or(|last| last.seq != step.record.seq)
+            {
+                bytes = bytes.saturating_add(context.bytes);
+            }
+            page.entries.push(step.into_entry(books, context)?);
+        }
     }
+    page.next = movements.newest();
+    Ok(Some(page))
+}
 
-    fn step(&mut self, number: u64) -> Result<Option<Step>, StorageError> {
-        // No movement has a number beyond the range of SQL's integers.
-        let Ok(number) = i64::try_from(number) else {
+/// The movements of an account, newest first, merged from those of its assets.
+struct AccountMovements {
+    economy: u32,
+    account: u32,
+    assets: Vec<AssetMovements>,
+}
+
+/// The next movements of an account in one asset.
+struct AssetMovements {
+    asset: u32,
+    ready: VecDeque<MovementEntry>,
+    /// The movement before which the next ones are read, or `None` if there are no more.
+    below: Option<u64>,
+}
+
+/// The number of movements that are read of one asset at once.
+const READ_AT_ONCE: usize = 32;
+
+impl AccountMovements {
+    /// Begins at the movement where the query starts. Returns `None` if the account is not there.
+    fn open(
+        source: &mut QuerySource<'_>,
+        books: &Books,
+        query: &HistoryQuery,
+    ) -> Result<Option<Self>, StorageError> {
+        let number = source.number(&query.economy);
+        let account = books.account(&query.account).zip(number);
+        let Some((account, economy)) = account else {
             return Ok(None);
         };
-        self.find
-            .first(vec![libsql::Value::Integer(number)], |row| {
-                let (record, entry) = rows::read_entry(row)?;
-                Ok(Step {
-                    record,
-                    economy: rows::name(row, 11, record)?,
-                    seq: rows::count(row, 12, record)?,
-                    recorded_at: Timestamp(rows::count(row, 13, record)?),
-                    kind: rows::string(row, 14, record)?,
-                    actor: rows::string(row, 15, record)?,
-                    key: rows::string_or_none(row, 16, record)?,
-                    entry,
-                })
-            })
+        // A movement that is committed and not published yet has a larger number.
+        let newest = source.state.movement.saturating_add(1);
+        let below = query.from.map_or(newest, |from| from.saturating_add(1));
+        let assets = account.balances.keys().filter_map(|asset| {
+            // A page that continues starts at a movement that the filter of its asset has passed.
+            let is_asked = query.filter.asset.as_ref().is_none_or(|it| it == asset);
+            books.asset_number(asset).filter(|_| is_asked)
+        });
+        let assets = assets.map(|asset| AssetMovements {
+            asset: asset.0,
+            ready: VecDeque::new(),
+            below: Some(below.min(newest)),
+        });
+        let mut movements = Self {
+            economy: economy.0,
+            account: account.number.0,
+            assets: assets.collect(),
+        };
+        for place in 0..movements.assets.len() {
+            movements.fill(source, place)?;
+        }
+        Ok(Some(movements))
+    }
+
+    /// Returns the number of the next movement.
+    fn newest(&self) -> Option<u64> {
+        let next = self.assets.iter().filter_map(|asset| asset.ready.front());
+        next.map(|entry| entry.movement).max()
+    }
+
+    /// Takes the next movement.
+    fn take(
+        &mut self,
+        source: &mut QuerySource<'_>,
+    ) -> Result<Option<MovementEntry>, StorageError> {
+        let newest = self.newest();
+        let place = self.assets.iter().position(|asset| {
+            let next = asset.ready.front().map(|entry| entry.movement);
+            next.is_some() && next == newest
+        });
+        let Some(place) = place else {
+            return Ok(None);
+        };
+        let entry = self
+            .assets
+            .get_mut(place)
+            .and_then(|asset| asset.ready.pop_front());
+        self.fill(source, place)?;
+        Ok(entry)
+    }
+
+    fn fill(&mut self, source: &mut QuerySource<'_>, place: usize) -> Result<(), StorageError> {
+        let Some(asset) = self.assets.get_mut(place) else {
+            return Ok(());
+        };
+        let Some(below) = asset.below.filter(|_| asset.ready.is_empty()) else {
+            return Ok(());
+        };
+        let index = source.index;
+        let read =
+            index.movements_before(self.economy, self.account, asset.asset, below, READ_AT_ONCE)?;
+        asset.below = read.last().map(|last| last.movement);
+        asset.ready = read.into();
+        Ok(())
+    }
+}
+
+/// The record and the context that were read last. Neighbours of a page often share them.
+#[derive(Default)]
+struct Contexts {
+    record: Option<Arc<Record>>,
+    context: Option<(u64, Arc<RecordContext>)>,
+}
+
+impl Contexts {
+    fn step(
+        &mut self,
+        source: &mut QuerySource<'_>,
+        books: &Books,
+        query: &HistoryQuery,
+        entry: &MovementEntry,
+    ) -> Result<Step, StorageError> {
+        let record = match &self.record {
+            Some(record) if record.id == entry.record => Arc::clone(record),
+            _ => Arc::new(source.log.record(entry.record)?),
+        };
+        self.record = Some(Arc::clone(&record));
+        let damaged = |what: &str| StorageError::damaged(record.id, what);
+        let place = entry.movement.checked_sub(record.first_movement);
+        let movement = place.and_then(|place| record.movements.get(usize::try_from(place).ok()?));
+        let movement =
+            *movement.ok_or_else(|| damaged("the index names a movement of another record"))?;
+        let source_name = books.account_name(movement.source);
+        let destination = books.account_name(movement.destination);
+        let asset = books.asset_name(movement.asset);
+        let (Some(source_name), Some(destination), Some(asset)) = (source_name, destination, asset)
+        else {
+            return Err(damaged("a movement names no account"));
+        };
+        let counterparty = if *source_name == query.account {
+            destination
+        } else {
+            source_name
+        };
+        Ok(Step {
+            asset: asset.clone(),
+            counterparty: counterparty.clone(),
+            movement,
+            record,
+        })
     }
 
     /// Returns true if a movement has the `reference` of the filter.
@@ -240,37 +329,31 @@ impl History {
         let Some(reference) = &filter.reference else {
             return Ok(true);
         };
-        let said = self.said(step.record)?;
-        let words = words(&said.request, &step.kind, step.entry.movement.part);
-        let said = words.and_then(|words| words.get("reference"));
-        Ok(said.and_then(Value::as_str) == Some(reference))
+        let context = self.of(&step.record)?;
+        let words = words(&context.request, &step.record.kind, step.movement.part);
+        let found = words.and_then(|words| words.get("reference"));
+        Ok(found.and_then(Value::as_str) == Some(reference))
     }
 
-    fn said(&mut self, record: u64) -> Result<Arc<RecordContext>, StorageError> {
-        if let Some((of, said)) = &self.said
-            && *of == record
+    fn of(&mut self, record: &Record) -> Result<Arc<RecordContext>, StorageError> {
+        if let Some((of, context)) = &self.context
+            && *of == record.id
         {
-            return Ok(Arc::clone(said));
+            return Ok(Arc::clone(context));
         }
-        let read = self.find_said.first(vec![integer(record)], |row| {
-            let damaged = |error| StorageError::damaged(record, error);
-            let request = rows::string(row, 0, record)?;
-            let act = rows::string(row, 1, record)?;
-            Ok(RecordContext {
-                bytes: request.len() + act.len(),
-                request: serde_json::from_str(&request).map_err(damaged)?,
-                act: serde_json::from_str(&act).map_err(damaged)?,
-            })
-        })?;
-        let read = read.ok_or_else(|| StorageError::damaged(record, "it is missing"))?;
-        let said = Arc::new(read);
-        self.said = Some((record, Arc::clone(&said)));
-        Ok(said)
+        let damaged = |error| StorageError::damaged(record.id, error);
+        let context = Arc::new(RecordContext {
+            bytes: record.request.len() + record.act.len(),
+            request: serde_json::from_str(&record.request).map_err(damaged)?,
+            act: record.act()?,
+        });
+        self.context = Some((record.id, Arc::clone(&context)));
+        Ok(context)
     }
 }
 
 impl Step {
-    fn passes(&self, filter: &HistoryFilter, given: bool) -> bool {
+    fn passes(&self, filter: &HistoryFilter) -> bool {
         let HistoryFilter {
             asset,
             counterparty,
@@ -280,27 +363,31 @@ impl Step {
             before,
             after,
         } = filter;
-        let posting = &self.entry.movement.posting;
-        let other = if given {
-            &posting.destination
-        } else {
-            &posting.source
-        };
-        asset.as_ref().is_none_or(|asset| *asset == posting.asset)
-            && counterparty.as_ref().is_none_or(|account| account == other)
-            && kind.as_ref().is_none_or(|kind| *kind == self.kind)
-            && before.is_none_or(|before| self.recorded_at < before)
-            && after.is_none_or(|after| self.recorded_at >= after)
+        let recorded_at = self.record.recorded_at;
+        asset.as_ref().is_none_or(|asset| *asset == self.asset)
+            && counterparty
+                .as_ref()
+                .is_none_or(|account| *account == self.counterparty)
+            && kind.as_ref().is_none_or(|kind| *kind == self.record.kind)
+            && before.is_none_or(|before| recorded_at < before)
+            && after.is_none_or(|after| recorded_at >= after)
     }
 
-    fn into_entry(self, said: Arc<RecordContext>) -> HistoryEntry {
-        HistoryEntry {
-            seq: self.seq,
-            recorded_at: self.recorded_at,
-            actor: self.actor,
-            key: self.key,
-            said,
-            movement: self.entry.movement,
-        }
+    fn into_entry(
+        self,
+        books: &Books,
+        context: Arc<RecordContext>,
+    ) -> Result<HistoryEntry, StorageError> {
+        let movement = books.name_movement(&self.movement);
+        let record = self.record;
+        let missing = || StorageError::damaged(record.id, "a movement names no account");
+        Ok(HistoryEntry {
+            movement: movement.ok_or_else(missing)?,
+            seq: record.seq,
+            recorded_at: record.recorded_at,
+            actor: record.actor.clone(),
+            key: record.key.clone(),
+            said: context,
+        })
     }
 }

@@ -8,6 +8,7 @@ use bursar_ledger::{Act, Books, CallResult, Digest, EconomyId, Timestamp};
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::file::lock::FileLock;
+use crate::log::reader::{each_frame, last_record};
 use crate::record::Record;
 use crate::state::State;
 use crate::tools::offline::there;
@@ -65,30 +66,34 @@ impl PastCalls {
         take: &mut dyn FnMut(PastCall) -> bool,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), StorageError> {
-        let last = self
-            .database
-            .number("SELECT coalesce(max(id), 0) FROM records")?;
-        let last = rows::unsigned(last)?;
+        let last = last_record(&self.database)?;
         let mut state = State::default();
-        rows::each_record(&self.database, 0, 0, |record| {
-            let is_call = record.economy == *economy && record.kind == "call";
-            let before = is_call.then(|| state.books(economy).cloned()).flatten();
-            state.replay(&record)?;
-            progress(state.records(), last);
-            let Some(books) = before else {
-                return Ok(true);
-            };
-            Ok(take(past_call(record, Books::clone(&books))?))
+        each_frame(&self.database, 0, |frame| {
+            let mut reader = frame.reader();
+            while let Some((record, link)) = reader.next()? {
+                let is_call = record.economy == *economy && record.kind == "call";
+                let before = is_call.then(|| state.books(economy).cloned()).flatten();
+                state.replay(&record, &link)?;
+                progress(state.records(), last);
+                if let Some(books) = before
+                    && !take(past_call(record, Books::clone(&books))?)
+                {
+                    return Ok(false);
+                }
+            }
+            reader.finish(&state.log_head)?;
+            state.close_frame(&frame)?;
+            Ok(true)
         })
     }
 }
 
 fn past_call(record: Record, books: Books) -> Result<PastCall, StorageError> {
-    let damaged = |what: String| StorageError::damaged(record.id, what);
-    let act =
-        serde_json::from_str(&record.act).map_err(|error| damaged(format!("its act: {error}")))?;
-    let Act::Call(call) = act else {
-        return Err(damaged("its kind is not its act's".into()));
+    let Act::Call(call) = record.act()? else {
+        return Err(StorageError::damaged(
+            record.id,
+            "its kind is not its act's",
+        ));
     };
     Ok(PastCall {
         seq: record.seq,

@@ -7,51 +7,54 @@
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use bursar_ledger::{CallId, Digest, EconomyId, HoldId, Movement, PluginName, SubjectId};
 use bytes::Bytes;
 
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
-use crate::index::account_history::{Past, PastBalances, PastQuery};
-use crate::index::idempotency_keys::KeyIndex;
-use crate::index::subjects::{About, HoldHistory, SubjectRecord};
-use crate::query::events::{Event, EventRange, Events};
-use crate::query::history::{History, HistoryPage, HistoryQuery};
-use crate::query::receipts::{CallRecord, Receipts};
-use crate::query::revisions::{RevisionRecord, Revisions};
+use crate::index::Index;
+use crate::log::reader::LogReader;
+use crate::query::events::{self, Event, EventRange};
+use crate::query::history::{self, HistoryPage, HistoryQuery};
+use crate::query::past_balances::{self, PastBalances, PastQuery};
+use crate::query::receipts::{self, CallRecord};
+use crate::query::revisions::{self, RevisionRecord};
+use crate::query::source::QuerySource;
+use crate::query::subjects::{self, HoldHistory, SubjectRecord};
 use crate::record::StoredAnswer;
 use crate::rows;
+use crate::state::State;
 
 /// A pool of read-only connections. Each call blocks for one small read.
 pub(crate) struct Readers {
     /// `None` once they are closed.
     each: Vec<Mutex<Option<Reader>>>,
+    index: Arc<Index>,
     turn: AtomicUsize,
     event_reads: AtomicU64,
 }
 
 struct Reader {
-    keys: KeyIndex,
-    find_record: Statement,
+    log: LogReader,
     find_component: Statement,
-    history: History,
-    events: Events,
-    about: About,
-    past: Past,
-    receipts: Receipts,
-    revisions: Revisions,
 }
 
 impl Readers {
-    pub(crate) fn open(path: &Path, count: usize) -> Result<Self, StorageError> {
+    pub(crate) fn open(path: &Path, count: usize, index: Arc<Index>) -> Result<Self, StorageError> {
         let each = (0..count).map(|_| Reader::open(path).map(Some).map(Mutex::new));
         Ok(Self {
             each: each.collect::<Result<_, _>>()?,
+            index,
             turn: AtomicUsize::new(0),
             event_reads: AtomicU64::new(0),
         })
+    }
+
+    /// Returns the index of the file.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Waits for reads in progress and closes all connections. Later reads fail with [`StorageError::Closed`].
@@ -64,15 +67,22 @@ impl Readers {
     /// Returns the answer of an idempotency key.
     pub(crate) fn stored(
         &self,
+        state: &State,
         economy: &EconomyId,
         key: &str,
     ) -> Result<Option<StoredAnswer>, StorageError> {
+        let Some(number) = state.number(economy) else {
+            return Ok(None);
+        };
         let mut lent = self.any()?;
-        let reader = &mut *lent;
-        match reader.keys.find(economy, key)? {
-            Some(record) => rows::stored(&mut reader.find_record, record).map(Some),
-            None => Ok(None),
+        for record in self.index.records_of_key(number.0, key)? {
+            let record = lent.log.record(record)?;
+            // Two keys may have one fingerprint.
+            if record.number == number && record.key.as_deref() == Some(key) {
+                return Ok(Some(record.stored_answer()));
+            }
         }
+        Ok(None)
     }
 
     /// Returns the bytes of a component.
@@ -86,67 +96,79 @@ impl Readers {
     /// Returns the record of a transfer.
     pub(crate) fn transfer(
         &self,
+        state: &State,
         economy: &EconomyId,
         id: SubjectId,
     ) -> Result<Option<SubjectRecord>, StorageError> {
-        self.any()?.about.transfer(economy, id)
+        self.read(state, |source| subjects::transfer(source, economy, id))
     }
 
     /// Returns the movements of a transfer.
     pub(crate) fn moved(
         &self,
+        state: &State,
         economy: &EconomyId,
         id: SubjectId,
     ) -> Result<Vec<Movement>, StorageError> {
-        self.any()?.about.moved(economy, id)
+        self.read(state, |source| subjects::moved(source, economy, id))
     }
 
     /// Returns the history of a hold.
     pub(crate) fn hold(
         &self,
+        state: &State,
         economy: &EconomyId,
         hold: HoldId,
     ) -> Result<Option<HoldHistory>, StorageError> {
-        self.any()?.about.hold(economy, hold)
+        self.read(state, |source| {
+            subjects::hold_before(source, economy, hold, u64::MAX)
+        })
     }
 
     /// Returns the record of a call.
     pub(crate) fn call(
         &self,
+        state: &State,
         economy: &EconomyId,
         call: CallId,
     ) -> Result<Option<CallRecord>, StorageError> {
-        let mut lent = self.any()?;
-        let reader = &mut *lent;
-        let about = &mut reader.about;
-        let revisions = &mut reader.revisions;
-        reader.receipts.call(about, revisions, economy, call)
+        self.read(state, |source| receipts::call(source, economy, call))
     }
 
     /// Returns a record that changed the installation of a plugin.
     pub(crate) fn revision(
         &self,
+        state: &State,
         economy: &EconomyId,
         plugin: &PluginName,
         seq: u64,
     ) -> Result<Option<RevisionRecord>, StorageError> {
-        self.any()?.revisions.read(economy, plugin, seq)
+        self.read(state, |source| {
+            revisions::read(source, economy, plugin, seq)
+        })
     }
 
     /// Returns the balances of an account at a moment in the past.
-    pub(crate) fn balances_at(&self, query: &PastQuery) -> Result<PastBalances, StorageError> {
-        self.any()?.past.balances(query)
+    pub(crate) fn balances_at(
+        &self,
+        state: &State,
+        query: &PastQuery,
+    ) -> Result<PastBalances, StorageError> {
+        self.read(state, |source| past_balances::balances(source, query))
     }
 
     /// Returns events of an economy in order.
     pub(crate) fn events(
         &self,
+        state: &State,
         economy: &EconomyId,
         range: EventRange,
         limit: usize,
     ) -> Result<Vec<Event>, StorageError> {
         self.event_reads.fetch_add(1, Ordering::Relaxed);
-        self.any()?.events.between(economy, range, limit)
+        self.read(state, |source| {
+            events::between(source, economy, range, limit)
+        })
     }
 
     /// Returns the number of event reads so far.
@@ -157,18 +179,34 @@ impl Readers {
     /// Returns the hash of a record, or `None` if the economy has no such record.
     pub(crate) fn record_hash(
         &self,
+        state: &State,
         economy: &EconomyId,
         seq: u64,
     ) -> Result<Option<Digest>, StorageError> {
-        self.any()?.events.hash(economy, seq)
+        self.read(state, |source| events::hash(source, economy, seq))
     }
 
     /// Returns a page of an account's history, or `None` if the query starts at a movement of another account.
     pub(crate) fn history(
         &self,
+        state: &State,
         query: &HistoryQuery,
     ) -> Result<Option<HistoryPage>, StorageError> {
-        self.any()?.history.page(query)
+        self.read(state, |source| history::page(source, query))
+    }
+
+    /// Runs a query on a free connection.
+    fn read<T>(
+        &self,
+        state: &State,
+        query: impl FnOnce(&mut QuerySource<'_>) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let mut lent = self.any()?;
+        query(&mut QuerySource {
+            log: &mut lent.log,
+            index: &self.index,
+            state,
+        })
     }
 
     /// Returns a free reader, and waits for one if necessary.
@@ -213,15 +251,8 @@ impl Reader {
     fn open(path: &Path) -> Result<Self, StorageError> {
         let database = Database::open_reader(path)?;
         Ok(Self {
-            keys: KeyIndex::open(&database)?,
-            find_record: database.prepare(rows::FIND_STORED)?,
+            log: LogReader::open(&database)?,
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
-            history: History::open(&database)?,
-            events: Events::open(&database)?,
-            about: About::open(&database)?,
-            past: Past::open(path)?,
-            receipts: Receipts::open(&database)?,
-            revisions: Revisions::open(&database)?,
         })
     }
 }

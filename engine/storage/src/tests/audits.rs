@@ -74,6 +74,7 @@ fn the_log_begins_anew_while_a_file_is_audited_and_written() {
     let against = AuditInput {
         state: Some(&state),
         heads: &[],
+        index: None,
     };
     let watch = Watch {
         cancel: &cancel,

@@ -3,13 +3,12 @@
 use std::sync::Mutex;
 use std::sync::mpsc;
 
-use bursar_ledger::CheckpointEntry;
-
 use super::watched::{Step, pace, prepare, push};
 use super::*;
 use crate::checkpoint::{self, Checkpoint};
 use crate::commit::maintenance::MaintenanceConfig;
-use crate::journal::{FileJournal, Journal};
+use crate::log::file::FileLog;
+use crate::log::store::Log;
 
 #[test]
 fn a_start_from_a_checkpoint_and_from_the_first_record_are_equal() {
@@ -34,13 +33,13 @@ fn a_start_from_a_checkpoint_and_from_the_first_record_are_equal() {
             .iter()
             .any(|promise| promise.checked.contains("checkpoint at record"))
     );
-    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
-    let from_checkpoint = journal.load().expect("a state");
+    let mut log = FileLog::open(&path, Timestamp(1)).expect("the file");
+    let from_checkpoint = log.load().expect("a state");
     vandalise(
         &path,
         "DELETE FROM checkpoint_pieces; DELETE FROM checkpoints",
     );
-    assert_eq!(journal.load().expect("a state"), from_checkpoint);
+    assert_eq!(log.load().expect("a state"), from_checkpoint);
 }
 
 #[test]
@@ -60,26 +59,27 @@ fn an_unclosed_checkpoint_does_not_count() {
     let expected = storage.state();
     storage.close();
     drop(storage);
-    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
-    let id = journal.begin_checkpoint(&State::default()).expect("begun");
+    let mut log = FileLog::open(&path, Timestamp(1)).expect("the file");
+    let id = log.begin_checkpoint(&State::default()).expect("begun");
     let pieces = pieces(&expected);
-    journal.add_pieces(id, 0, &pieces[..2]).expect("added");
-    assert_eq!(journal.load().expect("a state"), *expected);
+    log.add_piece(id, 0, &pieces[0]).expect("added");
+    assert_eq!(log.load().expect("a state"), *expected);
 }
 
 #[test]
 fn a_checkpoint_that_was_altered_is_passed_over_and_found() {
     for altered in [
-        r#"UPDATE checkpoint_pieces SET item = replace(item, '"posted":100', '"posted":999')"#,
-        "UPDATE checkpoint_pieces SET economy = 'other'",
-        "UPDATE checkpoint_pieces SET item = '{}' WHERE ordinal = 2",
-        "DELETE FROM checkpoint_pieces WHERE ordinal = 2",
+        "UPDATE checkpoint_pieces SET bytes = x'00' WHERE ordinal = 1",
+        "UPDATE checkpoint_pieces SET bytes = (SELECT bytes FROM checkpoint_pieces LIMIT 1)",
+        "DELETE FROM checkpoint_pieces WHERE ordinal = 0",
         "UPDATE checkpoints SET movement = movement + 1",
+        "UPDATE checkpoints SET batch = batch + 1",
+        "UPDATE checkpoints SET head = zeroblob(32)",
         "UPDATE checkpoints SET digest = NULL",
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("guild.db");
-        founded(&path);
+        founded_in_small_pieces(&path);
         vandalise(&path, altered);
         assert_eq!(broken(&path), [5], "{altered}");
         let storage = open(&path);
@@ -96,43 +96,51 @@ fn a_checkpoint_of_another_moment_is_passed_over() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
-    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
-    let state = journal.load().expect("a state");
+    let mut log = FileLog::open(&path, Timestamp(1)).expect("the file");
+    let state = log.load().expect("a state");
     let earlier = State {
         record: state.record - 1,
         ..state.clone()
     };
-    write_out(&mut journal, &earlier);
-    assert_eq!(journal.load().expect("a state"), state);
-    assert_eq!(journal.checkpointed(), 0);
+    write_out(&mut log, &earlier);
+    assert_eq!(log.load().expect("a state"), state);
+    assert_eq!(log.checkpointed(), 0);
+}
+
+/// A file with an economy in it, closed, and a checkpoint of several pieces.
+fn founded_in_small_pieces(path: &Path) {
+    founded(path);
+    let mut log = FileLog::open(path, Timestamp(1)).expect("the file");
+    let state = log.load().expect("a state");
+    write_out(&mut log, &state);
+    while log.remove_old_pieces(pace().removed).expect("removed") {}
+    log.close().expect("closed");
 }
 
 /// The pieces of a state, as they are written.
-fn pieces(state: &State) -> Vec<(EconomyId, String)> {
-    let pieces = state.clone().into_pieces();
-    let text = |item: &CheckpointEntry| serde_json::to_string(item).expect("JSON");
-    pieces
-        .map(|(economy, item)| (economy, text(&item)))
-        .collect()
+fn pieces(state: &State) -> Vec<Vec<u8>> {
+    let pieces = checkpoint::pieces(state.clone(), pace().piece_bytes);
+    pieces.map(|piece| piece.expect("a piece")).collect()
 }
 
-fn write_out(journal: &mut FileJournal, state: &State) {
-    let id = journal.begin_checkpoint(state).expect("begun");
+pub(super) fn write_out(log: &mut FileLog, state: &State) {
+    let id = log.begin_checkpoint(state).expect("begun");
     let pieces = pieces(state);
-    journal.add_pieces(id, 0, &pieces).expect("added");
+    for (piece, ordinal) in pieces.iter().zip(0..) {
+        log.add_piece(id, ordinal, piece).expect("added");
+    }
     let count = pieces.len() as u64;
-    journal.close_checkpoint(id, count).expect("closed");
+    log.close_checkpoint(id, count).expect("closed");
 }
 
 #[test]
-fn a_journal_that_ends_before_its_checkpoint_is_not_opened() {
+fn a_log_that_ends_before_its_checkpoint_is_not_opened() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
     vandalise(
         &path,
-        "DROP TRIGGER records_stay; DROP TRIGGER movements_stay;
-         DELETE FROM records WHERE id = 5; DELETE FROM movements; DELETE FROM keys;",
+        "DROP TRIGGER frames_stay; DELETE FROM frames WHERE id = 5;",
     );
     let lock = FileLock::acquire(&path).expect("the lock");
     let opened = Storage::open(&path, lock, &time(), render);
@@ -148,16 +156,16 @@ fn a_checkpoint_is_read_whole_while_another_takes_its_place() {
     let path = folder.path().join("guild.db");
     founded(&path);
     let reader = Database::open_reader(&path).expect("the file");
-    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
-    let state = journal.load().expect("a state");
+    let mut log = FileLog::open(&path, Timestamp(1)).expect("the file");
+    let state = log.load().expect("a state");
     let few = pace().removed;
     let found = checkpoint::newest_while(&reader, || {
-        write_out(&mut journal, &state);
-        while journal.remove_old_pieces(few).expect("removed") {}
+        write_out(&mut log, &state);
+        while log.remove_old_pieces(few).expect("removed") {}
     });
     let found = found.expect("it is read");
     assert!(
-        matches!(&found, Checkpoint::Sound(read) if *read == state),
+        matches!(&found, Checkpoint::Sound(read) if **read == state),
         "{found:?}"
     );
 }
@@ -182,7 +190,7 @@ fn write_out_beside_requests(path: &Path) -> (Vec<Step>, Vec<i64>, Arc<State>) {
         seen.0.push(step);
         match step {
             // Requests come in while pieces are written: three, so that no second one is begun.
-            Step::WritingPieces(_) if sent < 3 => {
+            Step::WritingPiece if sent < 3 => {
                 sent += 1;
                 let key = format!("beside {sent}");
                 let asked = submission(Some(&key), transfer("user:1", "user:2", 1));
@@ -212,11 +220,13 @@ fn write_out_beside_requests(path: &Path) -> (Vec<Step>, Vec<i64>, Arc<State>) {
 fn a_checkpoint_is_written_in_slices_while_requests_go_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
-    founded(&path);
+    founded_in_small_pieces(&path);
+    let before = count(&path, "SELECT count(*) FROM checkpoint_pieces");
+    assert!(before > 2);
     let (steps, old_pieces, published) = write_out_beside_requests(&path);
     let begun = steps
         .iter()
-        .position(|step| matches!(step, Step::WritingPieces(_)))
+        .position(|step| matches!(step, Step::WritingPiece))
         .expect("a checkpoint is begun");
     let closed = steps
         .iter()
@@ -225,18 +235,16 @@ fn a_checkpoint_is_written_in_slices_while_requests_go_on() {
     let between = steps.get(begun..closed).expect("begun before closed");
     let commits = between.iter().filter(|step| **step == Step::Appended);
     assert!(commits.count() >= 2, "{between:?}");
-    let slices = between.iter().filter_map(|step| match step {
-        Step::WritingPieces(pieces) => Some(*pieces),
-        _ => None,
-    });
-    assert!(slices.clone().all(|pieces| pieces <= 2), "{between:?}");
-    assert!(slices.count() > 1, "{between:?}");
-    // The six pieces of the first checkpoint go by three.
-    assert_eq!(old_pieces, [6, 3, 0]);
+    let pieces = between.iter().filter(|step| **step == Step::WritingPiece);
+    assert!(pieces.count() > 1, "{between:?}");
+    // The pieces of the first checkpoint go by two.
+    let counts = [before, before - 2];
+    assert_eq!(old_pieces[..2], counts);
+    assert_eq!(old_pieces.last(), Some(&0));
     assert_eq!(posted(&published, "user:2"), 7);
-    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
-    assert_eq!(journal.load().expect("a state"), *published);
-    drop(journal);
+    let mut log = FileLog::open(&path, Timestamp(1)).expect("the file");
+    assert_eq!(log.load().expect("a state"), *published);
+    drop(log);
     all_promises_hold(&path);
 }
 
@@ -244,14 +252,14 @@ fn a_checkpoint_is_written_in_slices_while_requests_go_on() {
 fn a_process_that_ends_in_the_middle_of_a_checkpoint_loses_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
-    founded(&path);
+    founded_in_small_pieces(&path);
     let often = MaintenanceConfig {
         checkpoint_records: 1,
         ..pace()
     };
     let mut slices = 0;
     let (writer, shared) = prepare(&path, render, often, move |_, step| {
-        slices += u32::from(matches!(step, Step::WritingPieces(_)));
+        slices += u32::from(matches!(step, Step::WritingPiece));
         assert!(slices < 2, "the process ends here");
         Ok(())
     });
@@ -262,11 +270,11 @@ fn a_process_that_ends_in_the_middle_of_a_checkpoint_loses_nothing() {
     answered(receiver.blocking_recv().expect("an answer").expect("ok"));
     let unclosed = "SELECT count(*) FROM checkpoint_pieces
                     WHERE checkpoint IN (SELECT id FROM checkpoints WHERE pieces IS NULL)";
-    assert_eq!(count(&path, unclosed), 2);
+    assert_eq!(count(&path, unclosed), 1);
 
-    let mut journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
-    assert_eq!(journal.load().expect("a state"), **shared.published.load());
-    drop(journal);
+    let mut log = FileLog::open(&path, Timestamp(1)).expect("the file");
+    assert_eq!(log.load().expect("a state"), **shared.published.load());
+    drop(log);
     write_out_beside_requests(&path);
     assert_eq!(count(&path, unclosed), 0, "the next one clears it away");
     all_promises_hold(&path);

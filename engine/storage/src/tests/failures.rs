@@ -6,7 +6,7 @@ use super::watched::{Step, pace, prepare, push};
 use super::*;
 use crate::commit::shared::Shared;
 use crate::error::StorageError;
-use crate::journal::FileJournal;
+use crate::log::file::FileLog;
 
 pub(super) fn disk_full() -> StorageError {
     StorageError::File {
@@ -205,11 +205,12 @@ fn a_file_that_was_removed_or_replaced_is_given_up_and_none_is_made() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
-    let journal = FileJournal::open(&path, Timestamp(1)).expect("the file");
-    let identity = journal.identity().clone();
-    drop(journal);
+    let log = FileLog::open(&path, Timestamp(1)).expect("the file");
+    let identity = log.identity().clone();
+    let index = log.index();
+    drop(log);
     remove(&path);
-    let again = FileJournal::reopen(&identity, &path, Timestamp(1));
+    let again = FileLog::reopen(&identity, &path, &index, Timestamp(1));
     assert!(matches!(again.err(), Some(StorageError::Gone { .. })));
     assert!(!path.exists());
 }
@@ -224,13 +225,7 @@ fn a_file_that_lost_what_was_acknowledged_is_given_up() {
     let (writer, shared) = prepare(&path, render, pace(), move |_, step| {
         commits += u32::from(step == Step::Appending);
         if step == Step::Appending && commits == 2 {
-            vandalise(
-                &file,
-                "DROP TRIGGER records_stay; DROP TRIGGER movements_stay;
-                 DELETE FROM keys WHERE record = (SELECT max(id) FROM records);
-                 DELETE FROM movements WHERE record = (SELECT max(id) FROM records);
-                 DELETE FROM records WHERE id = (SELECT max(id) FROM records);",
-            );
+            vandalise(&file, CUT);
             return Err(disk_full());
         }
         Ok(())

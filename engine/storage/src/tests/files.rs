@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::error::StorageError;
 use crate::file::lock::{LINKS_MAX, canonical};
-use crate::journal::FileJournal;
+use crate::log::file::FileLog;
 
 #[test]
 fn a_second_process_is_told_who_owns_the_file() {
@@ -62,7 +62,7 @@ fn another_programs_file_is_left_alone() {
     assert_eq!(std::fs::read(&path).expect("the file"), bytes);
     assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 1);
     assert!(matches!(
-        FileJournal::open(&path, Timestamp(1)),
+        FileLog::open(&path, Timestamp(1)),
         Err(StorageError::Foreign(0))
     ));
 }
@@ -127,7 +127,8 @@ fn a_new_file_has_its_name_once_it_is_whole() {
     // A process that was killed while it made the file has left this.
     std::fs::write(folder.path().join("guild.db.partial"), "half").expect("a file");
     open(&path).close();
-    assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 1);
+    // The file and its index.
+    assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 2);
     all_promises_hold(&path);
 }
 
@@ -135,13 +136,11 @@ fn a_new_file_has_its_name_once_it_is_whole() {
 fn a_later_versions_file_is_not_opened() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
-    drop(FileJournal::open(&path, Timestamp(1)).expect("a new file"));
+    drop(FileLog::open(&path, Timestamp(1)).expect("a new file"));
     let later = Database::open_writer(&path).expect("a database");
     later.batch("PRAGMA user_version = 99").expect("a pragma");
     drop(later);
-    let error = FileJournal::open(&path, Timestamp(1))
-        .err()
-        .expect("too new");
+    let error = FileLog::open(&path, Timestamp(1)).err().expect("too new");
     assert!(matches!(error, StorageError::TooNew { found: 99, .. }));
     let error = FileLock::acquire(&path).expect_err("too new");
     assert!(matches!(error, StorageError::TooNew { found: 99, .. }));

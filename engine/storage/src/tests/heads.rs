@@ -13,17 +13,6 @@ fn seen(economy: Option<&str>, hash: Digest) -> SeenHead {
     SeenHead { economy, hash }
 }
 
-/// Cuts the newest record off, with everything that could tell.
-const CUT: &str = "DROP TRIGGER records_stay; DROP TRIGGER movements_stay;
-    DELETE FROM movements WHERE record = (SELECT max(id) FROM records);
-    DELETE FROM keys WHERE record = (SELECT max(id) FROM records);
-    DELETE FROM checkpoints; DELETE FROM checkpoint_pieces;
-    DELETE FROM records WHERE id = (SELECT max(id) FROM records);
-    CREATE TRIGGER movements_stay BEFORE DELETE ON movements
-BEGIN SELECT RAISE(ABORT, 'the journal is never deleted'); END;
-    CREATE TRIGGER records_stay BEFORE DELETE ON records
-BEGIN SELECT RAISE(ABORT, 'the journal is never deleted'); END;";
-
 #[test]
 fn an_end_that_was_cut_off_shows_against_a_head_that_was_seen() {
     let (_folder, path, storage) = open_guild();

@@ -56,12 +56,12 @@ fn open_anyway(path: &Path) -> Result<Storage, StorageError> {
 }
 
 #[test]
-fn an_orderly_end_leaves_one_file() {
+fn an_orderly_end_leaves_one_file_with_its_index() {
     let (folder, path, storage) = open_guild();
     answered(ask(&storage, Some("k"), transfer("user:1", "user:2", 30)));
     let reader = storage.clone();
     assert!(storage.close());
-    assert_eq!(listing(folder.path()), ["guild.db"]);
+    assert_eq!(listing(folder.path()), ["guild.db", "guild.db-index"]);
     assert!(matches!(
         reader.stored(&guild(), &name("k")),
         Err(StorageError::Closed)
@@ -69,7 +69,7 @@ fn an_orderly_end_leaves_one_file() {
     all_promises_hold(&path);
     assert_eq!(
         listing(folder.path()),
-        ["guild.db"],
+        ["guild.db", "guild.db-index"],
         "an audit leaves nothing"
     );
 }
@@ -110,10 +110,8 @@ fn moments(path: &Path, opening: u8, pace: MaintenanceConfig) -> Vec<Left> {
 /// Every file that is accepted has its own log: it opens with all changes that were acknowledged by then.
 #[test]
 fn a_file_is_opened_with_the_log_of_its_own_time_only() {
-    let (folder, other) = (
-        tempfile::tempdir().expect("a folder"),
-        tempfile::tempdir().expect("a folder"),
-    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
     let first = moments(&path, 1, pace());

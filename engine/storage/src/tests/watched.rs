@@ -4,17 +4,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bursar_ledger::{EconomyId, Timestamp};
+use bursar_ledger::Timestamp;
 use tokio::sync::oneshot;
 
 use super::{guild, time};
-use crate::commit::maintenance::{MaintenanceConfig, Portion};
+use crate::commit::maintenance::MaintenanceConfig;
 use crate::commit::shared::Shared;
 use crate::commit::submission::{QueuedSubmission, Receiver, Render, Submission};
 use crate::commit::writer::Writer;
 use crate::error::{StorageError, SubmitError};
-use crate::journal::{FileJournal, Journal, NewRecord};
-use crate::record::KeyLookup;
+use crate::index::IndexConfig;
+use crate::log::file::FileLog;
+use crate::log::store::{Commit, Log};
+use crate::log::store::{Epoch, Portion};
+use crate::record::{EconomyNumber, KeyLookup};
 use crate::request::Request;
 use crate::state::State;
 use crate::time::clock::{Clock, Mark};
@@ -28,21 +31,20 @@ pub(super) enum Step {
     Batch(u64),
     Appending,
     Appended,
-    WritingPieces(usize),
+    WritingPiece,
     ClosedCheckpoint,
     RemovingPieces,
     RemovedPieces {
         some: bool,
     },
-    OrderingMovements(u64),
     Tidying,
 }
 
 type Watch = Arc<Mutex<dyn FnMut(&Shared, Step) -> Result<(), StorageError> + Send>>;
 
-/// A journal on a real file, and who watches it.
+/// A log on a real file, and the function that watches it.
 pub(super) struct Watched {
-    file: FileJournal,
+    file: FileLog,
     shared: Arc<Shared>,
     watch: Watch,
 }
@@ -58,19 +60,19 @@ fn tell(watch: &Watch, shared: &Shared, step: Step) -> Result<(), StorageError> 
     watch(shared, step)
 }
 
-impl Journal for Watched {
+impl Log for Watched {
     fn load(&mut self) -> Result<State, StorageError> {
         self.file.load()
     }
     fn checkpointed(&self) -> u64 {
         self.file.checkpointed()
     }
-    fn epoch(&self) -> u64 {
+    fn epoch(&self) -> Epoch {
         self.file.epoch()
     }
     fn find(
         &mut self,
-        economy: &EconomyId,
+        economy: EconomyNumber,
         key: &str,
         asked: &Request,
     ) -> Result<Option<KeyLookup>, StorageError> {
@@ -78,30 +80,34 @@ impl Journal for Watched {
     }
     fn append(
         &mut self,
-        batch: &[NewRecord],
+        commit: &Commit,
         notes: &[Note],
         mark: Option<&Mark>,
     ) -> Result<(), StorageError> {
-        if batch.is_empty() && notes.is_empty() {
+        let records: u64 = commit.frames.iter().map(|frame| frame.records).sum();
+        if records == 0 && notes.is_empty() {
             // A mark alone is left at the end.
-            return self.file.append(batch, notes, mark);
+            return self.file.append(commit, notes, mark);
         }
-        self.tell(Step::Batch(batch.len() as u64))?;
+        self.tell(Step::Batch(records))?;
         self.tell(Step::Appending)?;
-        self.file.append(batch, notes, mark)?;
+        self.file.append(commit, notes, mark)?;
         self.tell(Step::Appended)
+    }
+    fn is_behind(&self) -> Result<bool, StorageError> {
+        self.file.is_behind()
     }
     fn begin_checkpoint(&mut self, state: &State) -> Result<u64, StorageError> {
         self.file.begin_checkpoint(state)
     }
-    fn add_pieces(
+    fn add_piece(
         &mut self,
         checkpoint: u64,
-        first: u64,
-        pieces: &[(EconomyId, String)],
+        ordinal: u64,
+        piece: &[u8],
     ) -> Result<(), StorageError> {
-        self.tell(Step::WritingPieces(pieces.len()))?;
-        self.file.add_pieces(checkpoint, first, pieces)
+        self.tell(Step::WritingPiece)?;
+        self.file.add_piece(checkpoint, ordinal, piece)
     }
     fn close_checkpoint(&mut self, checkpoint: u64, pieces: u64) -> Result<(), StorageError> {
         self.file.close_checkpoint(checkpoint, pieces)?;
@@ -112,13 +118,6 @@ impl Journal for Watched {
         let some = self.file.remove_old_pieces(portion)?;
         self.tell(Step::RemovedPieces { some })?;
         Ok(some)
-    }
-    fn ordered(&self) -> u64 {
-        self.file.ordered()
-    }
-    fn order_movements(&mut self, most: u64) -> Result<(), StorageError> {
-        self.tell(Step::OrderingMovements(most))?;
-        self.file.order_movements(most)
     }
     fn tidy(&mut self) -> Result<u64, StorageError> {
         self.tell(Step::Tidying)?;
@@ -133,27 +132,23 @@ impl Journal for Watched {
 pub(super) fn pace() -> MaintenanceConfig {
     MaintenanceConfig {
         checkpoint_records: u64::MAX,
-        written: Portion {
+        checkpoint_records_max: 0,
+        piece_bytes: 50,
+        removed: Portion {
             pieces: 2,
             bytes: usize::MAX,
         },
-        removed: Portion {
-            pieces: 3,
-            bytes: usize::MAX,
-        },
-        ordered_when_idle: u64::MAX,
-        ordered_anyway: u64::MAX,
-        ordered_least: 2,
-        ordered_most: u64::MAX,
-        ordered_at_once: u64::MAX,
         tidy_every: Duration::ZERO,
-        tidy_work: u64::MAX,
+        tidy_bytes: u64::MAX,
+        gather_yields: 0,
+        gather_time: Duration::ZERO,
         notes_every: Duration::ZERO,
         mark_every: Duration::MAX,
         log_frames_left: 100,
         reopen_pause: Duration::from_millis(1),
         reopen_pause_max: Duration::from_millis(2),
         reopen_tries: 10,
+        index: IndexConfig::default(),
     }
 }
 
@@ -164,7 +159,7 @@ pub(super) fn prepare(
     pace: MaintenanceConfig,
     watch: impl FnMut(&Shared, Step) -> Result<(), StorageError> + Send + 'static,
 ) -> (Writer<Watched>, Arc<Shared>) {
-    let mut file = FileJournal::open(path, Timestamp(1)).expect("the file");
+    let mut file = FileLog::open(path, Timestamp(1)).expect("the file");
     let state = file.load().expect("a state");
     let notes = file.load_notes().expect("the notes");
     let shared = Arc::new(Shared::new(state.clone(), notes));
@@ -174,24 +169,25 @@ pub(super) fn prepare(
         let shared = Arc::clone(&shared);
         let watch = Arc::clone(&watch);
         let identity = file.identity().clone();
+        let index = file.index();
         Box::new(move || {
             tell(&watch, &shared, Step::Reopening)?;
             Ok(Watched {
-                file: FileJournal::reopen(&identity, &path, Timestamp(1))?,
+                file: FileLog::reopen(&identity, &path, &index, Timestamp(1))?,
                 shared: Arc::clone(&shared),
                 watch: Arc::clone(&watch),
             })
         })
     };
-    let journal = Watched {
+    let log = Watched {
         file,
         shared: Arc::clone(&shared),
         watch,
     };
     let shared_with = Arc::clone(&shared);
     let clock = Clock::begin(time());
-    let writer = Writer::new(shared_with, journal, reopen, state, clock, render, pace);
-    (writer, shared)
+    let writer = Writer::new(shared_with, log, reopen, state, clock, render, pace);
+    (writer.expect("a writer"), shared)
 }
 
 /// Lets a request wait for the writer.

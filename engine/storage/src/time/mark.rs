@@ -35,11 +35,6 @@ impl MarkTable {
 
 /// Reads the mark. Returns none if the file was never served for long enough, or the mark cannot be read.
 pub(crate) fn load(database: &Database) -> Result<Option<Mark>, StorageError> {
-    // A file of an earlier version has no such table until it is opened to be written.
-    let tables = database.number("SELECT count(*) FROM sqlite_schema WHERE name = 'clock_mark'")?;
-    if tables == 0 {
-        return Ok(None);
-    }
     let mut read =
         database.prepare("SELECT kept, wall, CAST(boot AS BLOB), elapsed_ms FROM clock_mark")?;
     let mark = read.first(Vec::new(), |row| {

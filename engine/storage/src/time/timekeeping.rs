@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::commit::batch::{Batch, own_submission};
 use crate::commit::submission::{Render, Reply, Submission};
 use crate::error::StorageError;
-use crate::journal::{FileJournal, Journal};
+use crate::log::file::FileLog;
+use crate::log::frame::FrameCompressor;
+use crate::log::store::{Commit, Log};
 use crate::request::Request;
 use crate::state::State;
 use crate::time::clock::{Beginning, Clock, ClockView, Mark, Outage, TimeSource};
@@ -58,46 +60,46 @@ pub(crate) fn report(mark: Option<Mark>, state: &State, source: &TimeSource) -> 
 
 /// Starts the clock of a file for work that adds records without pending deadlines.
 pub(crate) fn clock(
-    journal: &FileJournal,
+    log: &FileLog,
     state: &State,
     source: &TimeSource,
 ) -> Result<Clock, StorageError> {
-    let mark = journal.load_mark()?;
+    let mark = log.load_mark()?;
     Ok(Beginning::new(source, mark.as_ref(), state.latest()).clock()?)
 }
 
 /// Starts the clock and the epoch of an opened file, and extends holds by an outage.
 pub(crate) fn begin(
-    journal: &mut FileJournal,
+    log: &mut FileLog,
     state: State,
     source: &TimeSource,
     render: Render,
 ) -> Result<(State, Clock), StorageError> {
-    let mark = journal.load_mark()?;
+    let mark = log.load_mark()?;
     let beginning = Beginning::new(source, mark.as_ref(), state.latest());
     let clock = beginning.clock()?;
     let now = clock.now();
-    journal.begin(now)?;
+    log.begin(now)?;
     let state = match beginning.outage(now, OUTAGE_MIN) {
-        Some(outage) => make_up(journal, &state, outage, render)?,
+        Some(outage) => make_up(log, &state, outage, render)?,
         None => state,
     };
     // After a reboot the mark is written at once, so that the next start knows this boot even if the process
     // is killed. Otherwise it stays, because a server that ends soon after its start has not served.
     if !beginning.is_of_this_boot() {
-        journal.append(&[], &[], Some(&clock.mark()))?;
+        log.append(&Commit::default(), &[], Some(&clock.mark()))?;
     }
     Ok((state, clock))
 }
 
 /// Sets the clock of a file to the clock of the machine. Each pending deadline keeps its remaining time.
 pub(crate) fn set(
-    journal: &mut FileJournal,
+    log: &mut FileLog,
     state: State,
     source: &TimeSource,
     render: Render,
 ) -> Result<(State, ClockSetting), StorageError> {
-    let mark = journal.load_mark()?;
+    let mark = log.load_mark()?;
     let beginning = Beginning::new(source, mark.as_ref(), state.latest());
     let view = beginning.view();
     if view.followed {
@@ -111,9 +113,9 @@ pub(crate) fn set(
     let from = beginning.known();
     let clock = beginning.adopted();
     let to = clock.now();
-    journal.begin(to)?;
+    log.begin(to)?;
     let state = match beginning.outage(from, OUTAGE_MIN) {
-        Some(outage) => make_up(journal, &state, outage, render)?,
+        Some(outage) => make_up(log, &state, outage, render)?,
         None => state,
     };
     let concerned = state.economies().iter();
@@ -124,7 +126,7 @@ pub(crate) fn set(
     });
     let acts: Vec<Submission> = acts.collect();
     // One txn sets all of them, because it would be unknown afterwards which economies were set.
-    let state = record(journal, state, to, &acts, Some(&clock.mark()), render)?;
+    let state = record(log, state, to, &acts, Some(&clock.mark()), render)?;
     let setting = ClockSetting {
         view,
         set: true,
@@ -136,7 +138,7 @@ pub(crate) fn set(
 /// Extends the open holds of plugins by an outage, in portions. Each hold stores how far it was extended, so
 /// that the next start continues where an interrupted one stopped.
 fn make_up(
-    journal: &mut FileJournal,
+    log: &mut FileLog,
     state: &State,
     Outage { from, until }: Outage,
     render: Render,
@@ -152,7 +154,7 @@ fn make_up(
         let of_plugins: Vec<HoldId> = of_plugins.map(|(id, _)| id).collect();
         for portion in of_plugins.chunks(HOLDS_EXTENDED_MAX) {
             let act = extension(economy, portion, from, until);
-            made_up = record(journal, made_up, until, &[act], None, render)?;
+            made_up = record(log, made_up, until, &[act], None, render)?;
         }
     }
     let records = made_up.record.saturating_sub(before);
@@ -185,21 +187,22 @@ fn extension(
 
 /// Decides and commits acts of the server itself, before it accepts any request.
 fn record(
-    journal: &mut FileJournal,
+    log: &mut FileLog,
     state: State,
     at: Timestamp,
     acts: &[Submission],
     mark: Option<&Mark>,
     render: Render,
 ) -> Result<State, StorageError> {
-    let batch = Batch::new(state, at, journal.epoch(), render);
+    let batch = Batch::new(state, at, log.epoch(), render);
     let acts: Vec<&Submission> = acts.iter().collect();
-    let (batch, replies) = batch.decide_all(&acts, &mut |_, _, _| Ok(None))?;
+    let (mut batch, replies) = batch.decide_all(&acts, &mut |_, _, _| Ok(None))?;
     let answered = |reply: &Result<Reply, _>| matches!(reply, Ok(Reply::Answered(_)));
     if !replies.iter().all(answered) {
         let what = "internal error: the change of the clock could not be recorded; see the log";
         return Err(StorageError::damaged(batch.state.record, what));
     }
-    journal.append(&batch.appended, &[], mark)?;
+    let commit = batch.commit(&mut FrameCompressor::new()?)?;
+    log.append(&commit.unwrap_or_default(), &[], mark)?;
     Ok(batch.state)
 }

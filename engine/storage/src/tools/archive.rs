@@ -5,6 +5,7 @@
 //! so that missing, altered and reordered lines are detected. Numbers that belong to a file (of records,
 //! of movements, links) are left out.
 
+mod earlier;
 mod export;
 mod import;
 mod lines;
@@ -14,7 +15,8 @@ use std::io;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bursar_ledger::{
-    AccountId, Amount, AssetId, Digest, EconomyId, Movement, Posting, Sha256Writer, Timestamp,
+    AccountId, AccountNumber, Amount, AssetId, AssetNumber, Books, Digest, EconomyId, Movement,
+    NumberedMovement, Posting, Sha256Writer, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,10 +27,10 @@ pub(crate) use import::import;
 pub use import::{ImportContext, ImportReport};
 
 use crate::error::StorageError;
-use crate::record::{Entry, Outcome, Record};
+use crate::record::{ChainLink, EconomyNumber, Outcome, Record, Salt};
 
 /// The version of the export format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The maximum length of a line in bytes, which exceeds the largest component in base64.
 pub const LINE_BYTES_MAX: u64 = 48 << 20;
@@ -75,10 +77,10 @@ pub enum ArchiveError {
 /// A line of an export.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
-enum Line {
+enum Line<R = Box<RecordLine>> {
     Economy(OpeningLine),
     Component(ComponentLine),
-    Record(Box<RecordLine>),
+    Record(R),
     End(ClosingLine),
 }
 
@@ -124,6 +126,8 @@ struct RecordLine {
     movements: Vec<MovementLine>,
     status: u16,
     answer: String,
+    /// The random bytes that are hashed with the texts, as hexadecimal digits.
+    salt: String,
     previous: Digest,
     hash: Digest,
 }
@@ -131,6 +135,21 @@ struct RecordLine {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MovementLine {
+    part: u32,
+    from: AccountId,
+    to: AccountId,
+    asset: AssetId,
+    amount: Amount,
+    from_after: i64,
+    to_after: i64,
+    /// The numbers of both accounts and of the asset in the economy, which the hash covers.
+    numbers: (AccountNumber, AccountNumber, AssetNumber),
+}
+
+/// A movement without numbers, as format 1 has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainMovementLine {
     part: u32,
     from: AccountId,
     to: AccountId,
@@ -179,13 +198,12 @@ impl ComponentLine {
 }
 
 impl RecordLine {
-    fn of(record: Record) -> Result<Self, StorageError> {
+    /// Converts a record to a line. `books` have the names of its accounts.
+    fn of(record: Record, link: &ChainLink, books: &Books) -> Result<Self, StorageError> {
         let answer = String::from_utf8(record.answer.to_vec())
             .map_err(|error| StorageError::damaged(record.id, error))?;
-        let movements = record
-            .entries
-            .into_iter()
-            .map(|entry| MovementLine::of(entry.movement));
+        let named = record.named_movements(books)?;
+        let movements = named.into_iter().zip(&record.movements);
         Ok(Self {
             seq: record.seq,
             epoch: record.epoch,
@@ -198,21 +216,33 @@ impl RecordLine {
             act: record.act,
             outcome: record.outcome.as_str().into(),
             changes: record.changes,
-            movements: movements.collect(),
+            movements: movements
+                .map(|(movement, numbered)| MovementLine::of(movement, numbered))
+                .collect(),
             status: record.status,
             answer,
-            previous: record.previous,
-            hash: record.hash,
+            salt: hex::encode(record.salt.0),
+            previous: link.previous,
+            hash: link.hash,
         })
     }
 
-    /// Converts the line to a record without the numbers and links of a file.
-    fn into_record(self, economy: EconomyId) -> Result<Record, String> {
+    /// Converts the line to a record, without the numbers of a file, and its movements by name.
+    fn into_record(self, economy: EconomyId) -> Result<(Record, ChainLink, Vec<Movement>), String> {
         let outcome = Outcome::parse(&self.outcome).ok_or("an unknown outcome")?;
-        let entries = self.movements.into_iter().map(MovementLine::into_entry);
-        Ok(Record {
+        let mut salt = [0; 16];
+        hex::decode_to_slice(&self.salt, &mut salt)
+            .map_err(|error| format!("its salt: {error}"))?;
+        let movements = self.movements.iter().map(MovementLine::numbered).collect();
+        let named = self
+            .movements
+            .into_iter()
+            .map(MovementLine::named)
+            .collect();
+        let record = Record {
             id: 0,
             economy,
+            number: EconomyNumber(0),
             seq: self.seq,
             epoch: self.epoch,
             version: self.version,
@@ -224,17 +254,22 @@ impl RecordLine {
             act: self.act,
             outcome,
             changes: self.changes,
-            entries: entries.collect(),
+            first_movement: 0,
+            movements,
             status: self.status,
             answer: self.answer.into(),
-            previous: self.previous,
-            hash: self.hash,
-        })
+            salt: Salt(salt),
+        };
+        let link = record.link(self.previous);
+        if link.hash != self.hash {
+            return Err("its hash is not that of its content".into());
+        }
+        Ok((record, link, named))
     }
 }
 
 impl MovementLine {
-    fn of(movement: Movement) -> Self {
+    fn of(movement: Movement, numbered: &NumberedMovement) -> Self {
         let Movement {
             part,
             posting,
@@ -249,21 +284,49 @@ impl MovementLine {
             amount: posting.amount,
             from_after: source_after,
             to_after: destination_after,
+            numbers: (numbered.source, numbered.destination, numbered.asset),
         }
     }
 
-    fn into_entry(self) -> Entry {
-        let posting = Posting {
-            source: self.from,
-            destination: self.to,
-            asset: self.asset,
-            amount: self.amount,
-        };
-        Entry::unplaced(Movement {
+    fn numbered(&self) -> NumberedMovement {
+        let (source, destination, asset) = self.numbers;
+        NumberedMovement {
             part: self.part,
-            posting,
+            source,
+            destination,
+            asset,
+            amount: self.amount,
             source_after: self.from_after,
             destination_after: self.to_after,
-        })
+        }
+    }
+
+    fn named(self) -> Movement {
+        let plain = PlainMovementLine {
+            part: self.part,
+            from: self.from,
+            to: self.to,
+            asset: self.asset,
+            amount: self.amount,
+            from_after: self.from_after,
+            to_after: self.to_after,
+        };
+        plain.named()
+    }
+}
+
+impl PlainMovementLine {
+    fn named(self) -> Movement {
+        Movement {
+            part: self.part,
+            posting: Posting {
+                source: self.from,
+                destination: self.to,
+                asset: self.asset,
+                amount: self.amount,
+            },
+            source_after: self.from_after,
+            destination_after: self.to_after,
+        }
     }
 }

@@ -1,16 +1,16 @@
 //! The audit: a check of every promise against every record, from the first one.
 //!
-//! It rebuilds the state from the journal alone and compares it with the state in use. Records of this
+//! It rebuilds the state from the log alone and compares it with the state in use. Records of this
 //! version are decided and rendered again, and must give the same effects and the same bytes. Records of
 //! another version are not decided again, because a new version must not change what an old one decided.
 //!
-//! It reads the journal in slices, each under its own snapshot of the file. The write-ahead log can restart
+//! It reads the log in slices, each under its own snapshot of the file. The write-ahead log can restart
 //! between two slices. Records never change, so the slices fit together.
 
 mod heads;
+mod indexed;
 mod records;
 mod report;
-mod scan;
 mod tables;
 mod watch;
 
@@ -30,15 +30,16 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::commit::submission::Render;
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
-use crate::index::account_history::AccountHistoryCheck;
-use crate::index::idempotency_keys::KeyIndex;
-use crate::index::subjects::{About, SubjectIndex};
-use crate::log::Log;
-use crate::query::revisions::Revisions;
+use crate::index::Index;
+use crate::log::frame::Frame;
+use crate::log::indexing;
+use crate::log::reader::{LogReader, each_frame, last_record};
+use crate::query::source::QuerySource;
+use crate::schema;
 use crate::state::State;
 use crate::time::clock::Mark;
 use crate::time::mark;
-use crate::{rows, schema};
+use crate::wal::Wal;
 use report::{Counts, P};
 
 /// The largest number of records that are read under one snapshot of the file. A snapshot keeps the
@@ -49,7 +50,7 @@ const RECORDS_AT_ONCE: u64 = 1_000;
 /// record may exceed it.
 const BYTES_AT_ONCE: usize = 4 << 20;
 
-/// Loads the state of a file from its checkpoint and its journal.
+/// Loads the state of a file from its checkpoint and its log.
 pub(crate) fn load(path: &Path) -> Result<State, StorageError> {
     load_with_mark(path).map(|(state, _)| state)
 }
@@ -77,7 +78,14 @@ pub(crate) fn audit_whole(
     let state = loaded.as_ref().ok();
     let cancel = Cancel::new();
     let watch = Watch::alone(&cancel);
-    let mut report = audit(path, &AuditInput { state, heads }, &watch, render, progress)?;
+    // A log that cannot be read has no index that could be compared.
+    let index = indexing::open_whole(path).ok();
+    let against = AuditInput {
+        state,
+        heads,
+        index: index.as_deref(),
+    };
+    let mut report = audit(path, &against, &watch, render, progress)?;
     if let Err(error) = loaded {
         report.add(P::Durable, &format!("the file does not open: {error}"));
     }
@@ -91,6 +99,8 @@ pub(crate) struct AuditInput<'a> {
     pub(crate) state: Option<&'a State>,
     /// Heads that a client has seen before.
     pub(crate) heads: &'a [SeenHead],
+    /// The index of the file, which is compared with the log; none if it is not used.
+    pub(crate) index: Option<&'a Index>,
 }
 
 /// Checks a file. Calls `progress` after each record, with its number and that of the last record.
@@ -102,17 +112,17 @@ pub(crate) fn audit(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<AuditReport, StorageError> {
     let database = Database::open_reader(path)?;
-    let mut auditor = Auditor::new(&database, render, against.heads)?;
+    let mut auditor = Auditor::new(&database, render, against)?;
     let last = match against.state {
         Some(state) => state.record,
-        None => rows::unsigned(database.number("SELECT coalesce(max(id), 0) FROM records")?)?,
+        None => last_record(&database)?,
     };
     let slice = watch.enter()?;
     let newest = checkpoint::newest(&database)?;
     drop(slice);
     let checkpoint = match newest {
         Checkpoint::Absent => None,
-        Checkpoint::Sound(state) => Some(state),
+        Checkpoint::Sound(state) => Some(*state),
         Checkpoint::Unsound { record, what } => {
             auditor.find(
                 P::Durable,
@@ -129,28 +139,28 @@ pub(crate) fn audit(
     // After a record that cannot be applied, the rest of the file cannot be compared.
     if whole {
         if against.state.is_some_and(|state| auditor.state != *state) {
-            let what = "the state in use differs from the one that the journal gives";
+            let what = "the state in use differs from the one that the log gives";
             auditor.find(P::Durable, what);
         }
-        auditor.check_tables(&database, watch)?;
+        auditor.check_index(watch)?;
+        auditor.check_tables(&database)?;
         auditor.check_heads();
     }
     auditor.check_books();
-    auditor.check_pages(&database, watch, &Log::of(path, watch.wal_bytes_max))?;
+    auditor.check_pages(&database, watch, &Wal::of(path, watch.wal_bytes_max))?;
     Ok(auditor.report())
 }
 
-struct Auditor {
+struct Auditor<'a> {
     state: State,
     render: Render,
     /// The epoch of each economy's newest record.
     epochs: BTreeMap<EconomyId, u64>,
     heads: heads::Heads,
-    keys: KeyIndex,
-    subjects: SubjectIndex,
-    about: About,
-    revisions: Revisions,
-    order: AccountHistoryCheck,
+    log: LogReader,
+    index: Option<&'a Index>,
+    /// The entries that the records give, to compare with those of the index.
+    expected: indexed::EntrySums,
     find_component: Statement,
     findings: BTreeMap<u8, Vec<String>>,
     /// The record that last changed the limits of an account, or moved its balance beyond them by force.
@@ -162,18 +172,20 @@ struct Auditor {
     counts: Counts,
 }
 
-impl Auditor {
-    fn new(database: &Database, render: Render, seen: &[SeenHead]) -> Result<Self, StorageError> {
+impl<'a> Auditor<'a> {
+    fn new(
+        database: &Database,
+        render: Render,
+        against: &AuditInput<'a>,
+    ) -> Result<Self, StorageError> {
         Ok(Self {
             state: State::default(),
             render,
             epochs: BTreeMap::new(),
-            heads: heads::Heads::new(seen),
-            keys: KeyIndex::open(database)?,
-            subjects: SubjectIndex::open(database)?,
-            about: About::open(database)?,
-            revisions: Revisions::open(database)?,
-            order: AccountHistoryCheck::open(database)?,
+            heads: heads::Heads::new(against.heads),
+            log: LogReader::open(database)?,
+            index: against.index,
+            expected: indexed::EntrySums::new(),
             find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
             findings: BTreeMap::new(),
             limits_set: BTreeMap::new(),
@@ -201,12 +213,14 @@ impl Auditor {
         done: &mut dyn FnMut(u64),
     ) -> Result<bool, StorageError> {
         let from = self.state.record;
-        let movement = self.state.movement;
         let mut broken = false;
         let mut bytes = 0_usize;
         let _slice = watch.enter()?;
-        let read = rows::each_record(database, from, movement, |record| {
-            if let Err(error) = self.check_record(&record) {
+        let read = each_frame(database, from, |frame| {
+            if let Err(error) = self.check_frame(&frame, watch, done) {
+                let StorageError::Damaged { .. } = error else {
+                    return Err(error);
+                };
                 self.find(P::Explainable, error);
                 broken = true;
                 return Ok(false);
@@ -214,13 +228,13 @@ impl Auditor {
             if let Some(checkpoint) = checkpoint.filter(|it| it.record == self.state.record) {
                 self.checkpoint_met = Some(checkpoint.record);
                 if self.state != *checkpoint {
-                    self.find(P::Durable, "the newest checkpoint differs from the journal");
+                    self.find(P::Durable, "the newest checkpoint differs from the log");
                 }
             }
-            bytes += record.request.len() + record.act.len() + record.answer.len();
-            done(record.id);
-            let room = record.id - from < RECORDS_AT_ONCE && bytes < BYTES_AT_ONCE;
-            Ok(record.id < last && room && !watch.must_pause())
+            bytes += frame.bytes();
+            let record = self.state.record;
+            let room = record - from < RECORDS_AT_ONCE && bytes < BYTES_AT_ONCE;
+            Ok(record < last && room && !watch.must_pause())
         });
         match read {
             Ok(()) if !broken && self.state.record == from => {
@@ -238,6 +252,39 @@ impl Auditor {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Checks the records of the next frame.
+    fn check_frame(
+        &mut self,
+        frame: &Frame,
+        watch: &Watch<'_>,
+        done: &mut dyn FnMut(u64),
+    ) -> Result<(), StorageError> {
+        let mut reader = frame.reader();
+        while let Some((record, link)) = reader.next()? {
+            self.check_record(&record, &link)?;
+            done(record.id);
+            watch.cancel.check()?;
+        }
+        reader.finish(&self.state.log_head)?;
+        self.state.close_frame(frame)
+    }
+
+    /// Runs a query up to the record that was checked last. Returns none if there is no index.
+    fn query<T>(
+        &mut self,
+        query: impl FnOnce(&mut QuerySource<'_>) -> Result<T, StorageError>,
+    ) -> Result<Option<T>, StorageError> {
+        let Some(index) = self.index else {
+            return Ok(None);
+        };
+        let mut source = QuerySource {
+            log: &mut self.log,
+            index,
+            state: &self.state,
+        };
+        query(&mut source).map(Some)
     }
 
     fn check_books(&mut self) {
@@ -284,6 +331,10 @@ impl Auditor {
             Violation::LooseReversal { .. } => self.find(P::Explainable, what),
             Violation::OutOfRange { .. }
             | Violation::CreditOnItem { .. }
+            | Violation::AccountMisnumbered { .. }
+            | Violation::AssetMisnumbered { .. }
+            | Violation::AccountNumbersMiscounted { .. }
+            | Violation::AssetNumbersMiscounted { .. }
             | Violation::LimitWithoutBalance { .. }
             | Violation::HeldMiscounted { .. }
             | Violation::ClosedWithHolds { .. }
@@ -299,7 +350,7 @@ impl Auditor {
         &mut self,
         database: &Database,
         watch: &Watch<'_>,
-        log: &Log,
+        log: &Wal,
     ) -> Result<(), StorageError> {
         let mut check = database.prepare("PRAGMA integrity_check(10)")?;
         let said = watch.long_statement(database, log, || {

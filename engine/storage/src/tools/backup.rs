@@ -10,22 +10,22 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
-use bursar_ledger::{Digest, EconomyId};
 use serde::Serialize;
 
 use crate::cancel::Cancel;
 use crate::checkpoint;
 use crate::commit::submission::Render;
-use crate::database::{Database, Statement, integer, text};
+use crate::database::{Database, text};
 use crate::error::{PRIMARY_CODE, SQLITE_FULL, StorageError};
 use crate::file::header::STAMP_AT;
 use crate::file::lock::canonical;
 use crate::file::stamp::Stamp;
-use crate::log::{Ended, Log};
+use crate::log::reader::{each_frame, head_at};
+use crate::schema;
 use crate::state::State;
 use crate::tools::audit::{self, AuditInput, EconomyHead, Watch};
 use crate::tools::partial::Partial;
-use crate::{rows, schema};
+use crate::wal::{Ended, Wal};
 
 /// The maximum size of the write-ahead log in bytes during a backup.
 pub const BACKUP_WAL_BYTES_MAX: u64 = 1 << 30;
@@ -163,7 +163,7 @@ impl Source<'_> {
         let stamp = schema::stamp(&database)?.with_open(false);
         let stamp = stamp.with_generation(database.random()?);
         let mut copy = database.prepare("VACUUM INTO ?1")?;
-        let log = Log::of(self.path, wal_bytes_max);
+        let log = Wal::of(self.path, wal_bytes_max);
         let (done, is_done) = mpsc::channel::<()>();
         let (copied, grown) = std::thread::scope(|scope| {
             let log = &log;
@@ -199,6 +199,7 @@ impl Source<'_> {
             let against = AuditInput {
                 state: Some(&state),
                 heads: &[],
+                index: None,
             };
             let cancel = Cancel::new();
             let watch = Watch::alone(&cancel);
@@ -209,18 +210,15 @@ impl Source<'_> {
             }
         } else if replayed(&database, state.record, progress).map_err(unsound)? != state {
             return Err(BackupError::Unsound(
-                "its checkpoint does not match its journal".into(),
+                "its checkpoint does not match its log".into(),
             ));
         }
         let original = Database::open_reader(self.path)?;
-        let mut here = find_hash(&original)?;
-        let mut there = find_hash(&database)?;
-        for (find, heads) in [(&mut here, &state), (&mut there, self.published)] {
-            for (economy, books) in heads.economies() {
-                if hash(find, economy, books.seq())? != Some(books.head()) {
-                    let what = format!("record {} of `{economy}` differs", books.seq());
-                    return Err(BackupError::Unsound(what));
-                }
+        for (file, state) in [(&original, &state), (&database, self.published)] {
+            let head = head_at(file, state.record)?;
+            if state.record > 0 && head != Some(state.log_head) {
+                let what = format!("record {} differs", state.record);
+                return Err(BackupError::Unsound(what));
             }
         }
         Ok(state)
@@ -234,25 +232,12 @@ fn replayed(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<State, StorageError> {
     let mut state = State::default();
-    rows::each_record(database, 0, 0, |record| {
-        state.replay(&record)?;
+    each_frame(database, 0, |frame| {
+        state.replay_frame(&frame)?;
         progress(state.record, last);
         Ok(true)
     })?;
     Ok(state)
-}
-
-fn find_hash(database: &Database) -> Result<Statement, StorageError> {
-    database.prepare("SELECT hash FROM records WHERE economy = ?1 AND seq = ?2")
-}
-
-fn hash(
-    find: &mut Statement,
-    economy: &EconomyId,
-    seq: u64,
-) -> Result<Option<Digest>, StorageError> {
-    let values = vec![text(economy.as_str()), integer(seq)];
-    find.first(values, |row| rows::digest(row, 0, 0))
 }
 
 fn unsound(error: StorageError) -> BackupError {

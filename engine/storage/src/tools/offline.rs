@@ -11,7 +11,10 @@ use crate::commit::maintenance::leave_checkpoint;
 use crate::commit::submission::Render;
 use crate::error::StorageError;
 use crate::file::lock::{FileLock, Tail, canonical};
-use crate::journal::{FileJournal, Journal};
+use crate::index::IndexConfig;
+use crate::log::file::FileLog;
+use crate::log::indexing;
+use crate::log::store::Log;
 use crate::query::reader::Readers;
 use crate::record::StoredAnswer;
 use crate::request::IdempotencyKey;
@@ -21,6 +24,8 @@ use crate::time::timekeeping::{self, ClockReport, ClockSetting};
 use crate::tools::archive::{self, ArchiveError, ImportContext, ImportReport};
 use crate::tools::audit::{self, AuditReport, SeenHead};
 use crate::tools::backup::{self, BackupError, BackupPlan, BackupReport};
+use crate::tools::listing::{self, ListedRecord, ListingError, Selection};
+use crate::tools::tables::{self, TablesError, TablesReport};
 
 /// A warning about a file whose newest records may be missing.
 const MISSING_LOG: &str = "the file was not closed properly and has no write-ahead log next to it: if it was \
@@ -61,7 +66,7 @@ impl OfflineFile {
     pub fn open(lock: FileLock) -> Result<Self, StorageError> {
         Ok(Self {
             state: load_file(&lock)?,
-            readers: Readers::open(lock.database(), 1)?,
+            readers: Readers::open(lock.database(), 1, indexing::open_whole(lock.database())?)?,
             _lock: lock,
         })
     }
@@ -77,7 +82,7 @@ impl OfflineFile {
         economy: &EconomyId,
         key: &IdempotencyKey,
     ) -> Result<Option<StoredAnswer>, StorageError> {
-        self.readers.stored(economy, key.as_str())
+        self.readers.stored(&self.state, economy, key.as_str())
     }
 }
 
@@ -99,7 +104,7 @@ pub fn back_up_file(
     source.back_up(to, plan, progress)
 }
 
-/// Exports an economy's journal from a file that no process has open.
+/// Exports an economy's log from a file that no process has open.
 pub fn export_file(
     path: &Path,
     economy: &EconomyId,
@@ -110,7 +115,28 @@ pub fn export_file(
     archive::export(&path, &audit::load(&path)?, economy, take, progress)
 }
 
-/// Imports an economy's journal into a file that no process has open, and creates the file if it does not
+/// Passes selected records of a file that no process has open on, oldest first, until `take` fails. The records before a
+/// damage are passed on before the error is returned.
+pub fn list_file(
+    path: &Path,
+    selection: &Selection,
+    take: &mut dyn FnMut(ListedRecord) -> io::Result<()>,
+) -> Result<(), ListingError> {
+    let (path, _lock) = there(path)?;
+    listing::list(&path, selection, take)
+}
+
+/// Copies a file that no process has open as plain tables of SQLite to an unused path.
+pub fn write_tables_of_file(
+    path: &Path,
+    to: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<TablesReport, TablesError> {
+    let (path, _lock) = there(path)?;
+    tables::write(&path, to, progress)
+}
+
+/// Imports an economy's log into a file that no process has open, and creates the file if it does not
 /// exist. Imports all of the journal or, on an error, nothing.
 pub fn import_file(
     path: &Path,
@@ -122,15 +148,16 @@ pub fn import_file(
     let lock = FileLock::acquire(&path)?;
     lock.check_log()?;
     let is_new = !path.exists();
-    let imported = FileJournal::prepare(&path).map_err(ArchiveError::from);
-    let imported = imported.and_then(|mut journal| {
-        let report = archive::import(&mut journal, importing, input, progress)?;
-        close(journal);
+    let imported = FileLog::prepare(&path, IndexConfig::default()).map_err(ArchiveError::from);
+    let imported = imported.and_then(|mut log| {
+        let report = archive::import(&mut log, importing, input, progress)?;
+        close(log);
         Ok(report)
     });
     if imported.is_err() && is_new {
-        // Closing the journal has deleted its companions. Only an empty database is left.
+        // Closing the log has deleted its companions. Only an empty database and its index are left.
         drop(std::fs::remove_file(&path));
+        drop(std::fs::remove_dir_all(indexing::folder_of(&path)));
     }
     imported
 }
@@ -150,19 +177,19 @@ pub fn set_clock_of_file(
     render: Render,
 ) -> Result<ClockSetting, StorageError> {
     let (path, _lock) = there(path)?;
-    let mut journal = FileJournal::prepare(&path)?;
-    let state = journal.load()?;
-    let (state, setting) = timekeeping::set(&mut journal, state, time, render)?;
+    let mut log = FileLog::prepare(&path, IndexConfig::default())?;
+    let state = log.load()?;
+    let (state, setting) = timekeeping::set(&mut log, state, time, render)?;
     if setting.set {
-        leave_checkpoint(&mut journal, &state);
+        leave_checkpoint(&mut log, &state);
     }
-    close(journal);
+    close(log);
     Ok(setting)
 }
 
 /// Closes a file. Its commits stand even if that fails.
-fn close(journal: FileJournal) {
-    if let Err(error) = journal.close() {
+fn close(log: FileLog) {
+    if let Err(error) = log.close() {
         tracing::warn!(%error, "the write-ahead log remains next to the file");
     }
 }

@@ -11,6 +11,7 @@ use crate::commit::submission::Render;
 use crate::file::lock::{FileLock, Tail, canonical};
 use crate::file::log_origin;
 use crate::file::names::with_suffix;
+use crate::log::indexing;
 use crate::tools::audit;
 use crate::tools::backup::{self, BackupError, BackupPlan, BackupReport, file_error};
 use crate::tools::partial::{Partial, sync_folder};
@@ -118,7 +119,8 @@ fn keep(file: &Path) -> io::Result<PathBuf> {
     )))
 }
 
-/// Moves a copy into place. A start between the two steps finds the log of another file and rejects it.
+/// Moves a copy into place. A start between the two steps finds the log of another file and rejects it, and discards the
+/// index of another file.
 fn put(partial: Partial, to: &Path) -> io::Result<()> {
     partial.replace(to)?;
     for companion in [log_origin::path_of(to), log_origin::index_of(to)] {
@@ -126,6 +128,10 @@ fn put(partial: Partial, to: &Path) -> io::Result<()> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
+    }
+    match std::fs::remove_dir_all(indexing::folder_of(to)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
     }
     sync_folder(to)
 }

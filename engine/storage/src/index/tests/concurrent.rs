@@ -30,7 +30,9 @@ fn readers_find_each_indexed_record_while_the_index_is_built() {
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for reader in 0..3 {
-            let (index, model, ended) = (&index, &model, &ended);
+            let index = &index;
+            let model = &model;
+            let ended = &ended;
             scope.spawn(move || read(index, model, ended, reader));
         }
         fill(&index, &model);

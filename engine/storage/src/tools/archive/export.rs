@@ -1,4 +1,4 @@
-//! Export of an economy's journal from a file that may be in use.
+//! Export of an economy's log from a file that may be in use.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,7 +11,9 @@ use super::{
 };
 use crate::database::Database;
 use crate::error::StorageError;
-use crate::record::{Record, VERSION};
+use crate::log::frame::Frame;
+use crate::log::reader::each_frame;
+use crate::record::{ChainLink, Record, VERSION};
 use crate::state::State;
 use crate::{rows, schema};
 
@@ -57,7 +59,6 @@ pub(crate) fn export(
         economy,
         until: books,
         record: 0,
-        movement: 0,
         seq: 0,
         head: Digest::ZERO,
     };
@@ -99,32 +100,26 @@ fn component(
     Ok(ComponentLine::new(*digest, name, version, &bytes))
 }
 
-/// The position of an export in the journal.
+/// The position of an export in the log.
 struct Exporter<'a> {
     economy: &'a EconomyId,
     until: &'a Books,
     record: u64,
-    movement: u64,
     seq: u64,
     head: Digest,
 }
 
 impl Exporter<'_> {
-    /// Returns the lines of the next records. It reads the whole journal, because movements are stored in the
-    /// order of the file and not by economy.
+    /// Returns the lines of the next records. It reads the whole log, because records are stored in the order of the
+    /// file and not by economy.
     fn read_some(&mut self, database: &Database) -> Result<Vec<Line>, StorageError> {
         let from = self.record;
         let mut lines = Vec::new();
         let mut bytes = 0;
-        rows::each_record(database, from, self.movement, |record| {
-            self.record = record.id;
-            let newest = record.entries.last().map(|entry| entry.number);
-            self.movement = newest.unwrap_or(self.movement);
-            if record.economy == *self.economy {
-                self.check(&record)?;
-                bytes += record.request.len() + record.act.len() + record.answer.len();
-                lines.push(Line::Record(Box::new(RecordLine::of(record)?)));
-            }
+        each_frame(database, from, |frame| {
+            self.read_frame(&frame, &mut lines)?;
+            self.record = frame.next_record().saturating_sub(1);
+            bytes += frame.bytes();
             let room = self.record - from < RECORDS_AT_ONCE && bytes < BYTES_AT_ONCE;
             Ok(self.seq < self.until.seq() && room)
         })?;
@@ -135,17 +130,32 @@ impl Exporter<'_> {
         Ok(lines)
     }
 
+    fn read_frame(&mut self, frame: &Frame, lines: &mut Vec<Line>) -> Result<(), StorageError> {
+        let mut economies = frame.header.economies.iter();
+        if !economies.any(|entry| entry.economy == *self.economy) {
+            return Ok(());
+        }
+        let mut reader = frame.reader();
+        while let Some((record, link)) = reader.next()? {
+            if record.economy == *self.economy && self.seq < self.until.seq() {
+                self.check(&record, &link)?;
+                let line = RecordLine::of(record, &link, self.until)?;
+                lines.push(Line::Record(Box::new(line)));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks a record, so that a damaged record is not exported.
-    fn check(&mut self, record: &Record) -> Result<(), StorageError> {
-        let follows = record.seq == self.seq.saturating_add(1) && record.previous == self.head;
-        if !follows || record.compute_hash() != record.hash {
+    fn check(&mut self, record: &Record, link: &ChainLink) -> Result<(), StorageError> {
+        if record.seq != self.seq.saturating_add(1) || link.previous != self.head {
             return Err(StorageError::damaged(
                 record.id,
                 "it does not follow the one before it",
             ));
         }
         self.seq = record.seq;
-        self.head = record.hash;
+        self.head = link.hash;
         Ok(())
     }
 }

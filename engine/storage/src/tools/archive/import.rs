@@ -1,25 +1,32 @@
-//! Import of an economy's journal into a file. Each record is checked as at a start, and the import is one
+//! Import of an economy's log into a file. Each record is checked as at a start, and the import is one
 //! transaction.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::io::BufRead;
 use std::sync::Arc;
 
 use bursar_ledger::{
-    Act, Books, Digest, EconomyId, Json, Seed, Timestamp, Webhook, WebhookId, check,
+    Act, Books, Digest, EconomyId, Json, Movement, Seed, Timestamp, Webhook, WebhookId, check,
 };
 use bytes::Bytes;
 use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
+use super::earlier::{self, EarlierRecordLine};
 use super::lines::Lines;
 use super::{ArchiveError, ClosingLine, ComponentLine, FORMAT, Line, OpeningLine, RecordLine};
 use crate::Request;
-use crate::commit::batch::Batch;
+use crate::commit::batch::{Batch, NewRecord, encode};
 use crate::commit::maintenance::leave_checkpoint;
 use crate::commit::submission::{Answer, Render, Reply, Submission};
-use crate::error::{PRIMARY_CODE, SQLITE_CONSTRAINT, StorageError};
-use crate::index::subjects::SubjectRow;
-use crate::journal::{FileJournal, Journal, NewRecord};
+use crate::error::StorageError;
+use crate::index::entries::ids_of;
+use crate::log::file::FileLog;
+use crate::log::frame::{FRAME_RECORDS_MAX, FrameCompressor};
+use crate::log::store::Log;
+use crate::record::{ChainLink, Record};
 use crate::state::State;
 use crate::time::clock::{TimeSource, is_ahead};
 use crate::time::timekeeping;
@@ -54,36 +61,43 @@ pub struct ImportReport {
     pub head: Digest,
 }
 
-/// Imports lines into a journal that no other process has open.
+/// Imports lines into a log that no other process has open.
 pub(crate) fn import(
-    journal: &mut FileJournal,
+    log: &mut FileLog,
     importing: &ImportContext,
     input: &mut dyn BufRead,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<ImportReport, ArchiveError> {
-    let mut state = journal.load()?;
-    let at = timekeeping::clock(journal, &state, &importing.time)?.now();
+    let mut state = log.load()?;
+    let at = timekeeping::clock(log, &state, &importing.time)?.now();
     let mut report = None;
-    journal.txn(|journal| {
-        journal.begin_epoch(at)?;
+    let compressor = FrameCompressor::new()?;
+    log.txn(|log| {
+        log.begin_epoch(at)?;
+        // All frames of an import are one commit.
+        state.batch += 1;
         let mut importer = Importer {
-            journal,
+            log,
             importing,
             at,
             state: &mut state,
             lines: Lines::new(input),
             components: 0,
             epoch: 0,
+            waiting: Vec::new(),
+            compressor,
+            keys: KeySet::default(),
         };
         report = Some(importer.read_all(progress)?);
         Ok::<_, ArchiveError>(())
     })?;
-    leave_checkpoint(journal, &state);
+    log.catch_up()?;
+    leave_checkpoint(log, &state);
     report.ok_or(ArchiveError::Cut(0))
 }
 
 struct Importer<'a> {
-    journal: &'a mut FileJournal,
+    log: &'a mut FileLog,
     importing: &'a ImportContext,
     /// The clock of the file.
     at: Timestamp,
@@ -92,6 +106,26 @@ struct Importer<'a> {
     components: u64,
     /// The largest epoch that an imported record names.
     epoch: u64,
+    /// The records that are read and not written yet.
+    waiting: Vec<NewRecord>,
+    compressor: FrameCompressor,
+    keys: KeySet,
+}
+
+/// The hashes of the idempotency keys that were imported. 128 random bits of hash never agree by chance.
+#[derive(Default)]
+struct KeySet {
+    seen: HashSet<(u64, u64)>,
+    first: RandomState,
+    second: RandomState,
+}
+
+impl KeySet {
+    /// Adds a key. Returns false if it was added before.
+    fn add(&mut self, key: &str) -> bool {
+        let hashes = (self.first.hash_one(key), self.second.hash_one(key));
+        self.seen.insert(hashes)
+    }
 }
 
 impl Importer<'_> {
@@ -99,21 +133,43 @@ impl Importer<'_> {
         &mut self,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<ImportReport, ArchiveError> {
-        let economy = self.opening()?;
-        let mut next = self.lines.next()?;
+        let (economy, format) = self.opening()?;
+        if format == earlier::FORMAT {
+            let mut head = Digest::ZERO;
+            return self.read_lines(&economy, progress, |importer, line: EarlierRecordLine| {
+                let hash = line.hash();
+                importer.add_earlier(&economy, line, head)?;
+                head = hash;
+                Ok(hash)
+            });
+        }
+        self.read_lines(&economy, progress, |importer, line: Box<RecordLine>| {
+            importer.add_line(&economy, *line)
+        })
+    }
+
+    /// Reads all lines after the first. `add` adds a record and returns the hash that the next one names.
+    fn read_lines<R: DeserializeOwned>(
+        &mut self,
+        economy: &EconomyId,
+        progress: &mut dyn FnMut(u64, u64),
+        mut add: impl FnMut(&mut Self, R) -> Result<Digest, ArchiveError>,
+    ) -> Result<ImportReport, ArchiveError> {
+        let mut next = self.lines.next::<R>()?;
         while let Some(Line::Component(component)) = next {
             self.add_component(&component)?;
             next = self.lines.next()?;
         }
         let mut records = 0;
+        let mut head = Digest::ZERO;
         while let Some(Line::Record(record)) = next {
-            self.add_record(&economy, *record)?;
+            head = add(self, record)?;
             records += 1;
             progress(records, 0);
             next = self.lines.next()?;
         }
         match next {
-            Some(Line::End(closing)) => self.close(economy, records, &closing),
+            Some(Line::End(closing)) => self.close(economy.clone(), records, head, &closing),
             Some(Line::Economy(_) | Line::Component(_) | Line::Record(_)) => {
                 Err(self.lines.wrong("it is out of order"))
             }
@@ -121,16 +177,17 @@ impl Importer<'_> {
         }
     }
 
-    fn opening(&mut self) -> Result<EconomyId, ArchiveError> {
+    /// Reads the first line. Returns the economy and the format of its records.
+    fn opening(&mut self) -> Result<(EconomyId, u32), ArchiveError> {
         let Some(Line::Economy(OpeningLine {
             format,
             version,
             economy,
-        })) = self.lines.next()?
+        })) = self.lines.next::<IgnoredAny>()?
         else {
             return Err(self.lines.wrong("this is not the first line of an export"));
         };
-        if format != FORMAT {
+        if format != FORMAT && format != earlier::FORMAT {
             let what = format!(
                 "its format is {format}, and this version knows {FORMAT}: use bursar {version}"
             );
@@ -142,7 +199,7 @@ impl Importer<'_> {
         if self.state.books(&economy).is_some() {
             return Err(ArchiveError::Exists(economy));
         }
-        Ok(economy)
+        Ok((economy, format))
     }
 
     /// Registers a component as a server does, unless the file has it.
@@ -173,7 +230,7 @@ impl Importer<'_> {
             Note::of((economy.clone(), id.clone()), delivery)
         };
         let notes: Vec<Note> = books.webhooks().iter().map(note).collect();
-        Ok(self.journal.insert_notes(&notes)?)
+        Ok(self.log.insert_notes(&notes)?)
     }
 
     /// Decides and records an act in the reserved economy, as a server does. Returns false if it was
@@ -201,7 +258,7 @@ impl Importer<'_> {
         let batch = Batch::new(
             self.state.clone(),
             self.at,
-            self.journal.epoch(),
+            self.log.epoch(),
             self.importing.render,
         );
         let asked: Vec<&Submission> = submissions.iter().collect();
@@ -210,20 +267,58 @@ impl Importer<'_> {
         if !replies.iter().all(done) {
             return Ok(false);
         }
-        for appended in &batch.appended {
-            self.journal.insert(appended)?;
-        }
         *self.state = batch.state;
+        self.write(&batch.appended)?;
         Ok(true)
     }
 
-    fn add_record(&mut self, economy: &EconomyId, line: RecordLine) -> Result<(), ArchiveError> {
-        if line.epoch > EPOCH_MAX || line.epoch < self.epoch {
+    /// Writes records that are applied to the state.
+    fn write(&mut self, records: &[NewRecord]) -> Result<(), StorageError> {
+        let commit = encode(self.state, records, &mut self.compressor)?;
+        self.log.insert(&commit)
+    }
+
+    fn add_line(&mut self, economy: &EconomyId, line: RecordLine) -> Result<Digest, ArchiveError> {
+        self.check_epoch(line.epoch)?;
+        let read = line.into_record(economy.clone());
+        let (record, chain, named) = read.map_err(|what| self.lines.wrong(what))?;
+        self.add_record(economy, record, chain, &named)
+    }
+
+    fn check_epoch(&mut self, epoch: u64) -> Result<(), ArchiveError> {
+        if epoch > EPOCH_MAX || epoch < self.epoch {
             return Err(self.lines.wrong("it names an opening that cannot be"));
         }
-        self.epoch = line.epoch;
-        let record = line.into_record(economy.clone());
-        let mut record = record.map_err(|what| self.lines.wrong(what))?;
+        self.epoch = epoch;
+        Ok(())
+    }
+
+    /// Adds a record of format 1, whose movements have no numbers yet and whose chain begins anew.
+    fn add_earlier(
+        &mut self,
+        economy: &EconomyId,
+        line: EarlierRecordLine,
+        previous: Digest,
+    ) -> Result<(), ArchiveError> {
+        self.check_epoch(line.epoch())?;
+        let read = line.into_record(economy.clone(), previous);
+        let (mut record, named) = read.map_err(|what| self.lines.wrong(what))?;
+        let books = self.state.books(economy);
+        let head = books.map_or(Digest::ZERO, |books| books.head());
+        let numbered = self.state.number_movements(&record, &named);
+        record.movements = numbered.map_err(|error| self.lines.wrong(error))?;
+        let chain = record.link(head);
+        self.add_record(economy, record, chain, &named).map(drop)
+    }
+
+    /// Applies a record and keeps it until its frame is full. Returns its hash.
+    fn add_record(
+        &mut self,
+        economy: &EconomyId,
+        mut record: Record,
+        link: ChainLink,
+        named: &[Movement],
+    ) -> Result<Digest, ArchiveError> {
         // A line that another parser reads differently would prove nothing.
         for text in [&record.request, &record.act, &record.changes] {
             Json::parse(text.as_bytes()).map_err(|error| self.lines.wrong(error))?;
@@ -231,39 +326,54 @@ impl Importer<'_> {
         // A record that cannot be read again could never be audited.
         let act: Act = serde_json::from_str(&record.act)
             .map_err(|error| self.lines.wrong(format!("its act: {error}")))?;
-        match self.state.adopt(&mut record) {
+        match self.state.adopt(&mut record, &link) {
             Ok(()) => {}
             Err(StorageError::Damaged { what, .. }) => return Err(self.lines.wrong(what)),
             Err(error) => return Err(error.into()),
         }
-        let subjects = SubjectRow::of(&act, record.outcome, &record.entries);
-        let appended = NewRecord {
+        let books = self.state.books(economy);
+        let found = books.and_then(|books| record.named_movements(books).ok());
+        if found.as_deref() != Some(named) {
+            return Err(self
+                .lines
+                .wrong("its movements are not those of its numbers"));
+        }
+        if let Some(key) = &record.key
+            && !self.keys.add(key)
+        {
+            return Err(self.lines.wrong("its idempotency key was used before"));
+        }
+        self.waiting.push(NewRecord {
+            ids: ids_of(&act, record.outcome),
             record,
+            link,
             component: None,
-            subjects,
-        };
-        self.journal.insert(&appended).map_err(|error| match error {
-            StorageError::Database(libsql::Error::SqliteFailure(code, _))
-                if code & PRIMARY_CODE == SQLITE_CONSTRAINT =>
-            {
-                self.lines.wrong("its idempotency key was used before")
-            }
-            other => other.into(),
-        })
+        });
+        if self.waiting.len() >= FRAME_RECORDS_MAX {
+            self.flush()?;
+        }
+        Ok(link.hash)
+    }
+
+    fn flush(&mut self) -> Result<(), ArchiveError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        Ok(self.write(&waiting)?)
     }
 
     fn close(
         &mut self,
         economy: EconomyId,
         records: u64,
+        head: Digest,
         closing: &ClosingLine,
     ) -> Result<ImportReport, ArchiveError> {
+        self.flush()?;
         let digest = self.lines.digest();
         let books = self.state.books(&economy).cloned();
-        let Some(books) = books.filter(|books| {
+        let Some(books) = books.filter(|_| {
             closing.records == records
                 && closing.components == self.components
-                && closing.head == books.head()
+                && closing.head == head
                 && closing.digest == digest
         }) else {
             return Err(self
@@ -282,7 +392,7 @@ impl Importer<'_> {
         if let Some(violation) = wrong {
             return Err(self.lines.wrong(violation));
         }
-        if self.lines.next()?.is_some() {
+        if self.lines.next::<IgnoredAny>()?.is_some() {
             return Err(self.lines.wrong("it comes after the last line"));
         }
         for (id, plugin) in books.plugins() {
@@ -298,7 +408,7 @@ impl Importer<'_> {
         }
         self.note_deliveries(&economy, &books)?;
         // Later epochs of this file must be greater than those of the imported records.
-        self.journal.pass_epoch(self.epoch, self.at)?;
+        self.log.pass_epoch(self.epoch, self.at)?;
         let head = books.head();
         Ok(ImportReport {
             economy,

@@ -4,6 +4,7 @@ use std::io::{BufRead, Read};
 
 use bursar_ledger::{Digest, Json, Sha256Writer};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{ArchiveError, LINE_BYTES_MAX, Line, lines_hash};
 
@@ -28,7 +29,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the next line, or `None` at the end of the input.
-    pub(super) fn next(&mut self) -> Result<Option<Line>, ArchiveError> {
+    pub(super) fn next<R: DeserializeOwned>(&mut self) -> Result<Option<Line<R>>, ArchiveError> {
         let mut text = Vec::new();
         let mut limited = (&mut *self.input).take(LINE_BYTES_MAX + 1);
         limited.read_until(b'\n', &mut text)?;
@@ -43,7 +44,7 @@ impl<'a> Lines<'a> {
             return Err(ArchiveError::Cut(self.line - 1));
         }
         let line = Json::parse(&text).map_err(|error| self.wrong(error))?;
-        let line = Line::deserialize(&line).map_err(|error| self.wrong(error))?;
+        let line = Line::<R>::deserialize(&line).map_err(|error| self.wrong(error))?;
         if let Some(before) = self.before.replace(text) {
             self.hash.text(before);
         }

@@ -71,8 +71,21 @@ impl Heads {
     }
 
     /// Compares a record with the heads.
-    pub(super) fn pass(&mut self, record: &Record) {
-        for head in self.seen.get_mut(&record.hash).into_iter().flatten() {
+    pub(super) fn pass(&mut self, record: &Record, hash: &Digest) {
+        self.found(record, hash);
+        // A record of an earlier build has the beginning of its earlier hash as its salt.
+        let salt = record.salt.0;
+        let start =
+            Digest::from_bytes(std::array::from_fn(|at| salt.get(at).copied().unwrap_or(0)));
+        let earlier = self.seen.range(start..).next().map(|(head, _)| *head);
+        let is_earlier = |head: &Digest| head.as_bytes().starts_with(&salt);
+        if let Some(earlier) = earlier.filter(is_earlier) {
+            self.found(record, &earlier);
+        }
+    }
+
+    fn found(&mut self, record: &Record, hash: &Digest) {
+        for head in self.seen.get_mut(hash).into_iter().flatten() {
             let economy = head.economy.get_or_insert_with(|| record.economy.clone());
             if *economy == record.economy {
                 head.seq = Some(record.seq);
@@ -81,16 +94,15 @@ impl Heads {
     }
 
     /// Returns all heads and the records that have them.
-    pub(super) fn found(&self) -> Vec<FoundHead> {
+    pub(super) fn all(&self) -> Vec<FoundHead> {
         self.seen.values().flatten().cloned().collect()
     }
 }
 
-impl Auditor {
+impl Auditor<'_> {
     /// Describes each head that no record has.
     pub(super) fn check_heads(&mut self) {
-        for FoundHead { economy, head, .. } in
-            self.heads.found().iter().filter(|it| it.seq.is_none())
+        for FoundHead { economy, head, .. } in self.heads.all().iter().filter(|it| it.seq.is_none())
         {
             let whose = economy
                 .as_ref()

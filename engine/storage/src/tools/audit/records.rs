@@ -2,7 +2,8 @@
 
 use bursar_ledger::{
     AccountId, Act, Amount, AssetId, CallEnding, CallRequest, Change, Component, Decision, Digest,
-    HostResponse, IssueRequest, OnExpiry, Postings, RollbackTarget, SpendLimit, Verdict, decide,
+    HostResponse, IssueRequest, Movement, OnExpiry, Postings, RollbackTarget, SpendLimit, Verdict,
+    decide,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -11,15 +12,19 @@ use super::Auditor;
 use super::report::P;
 use crate::commit::submission::ActOutcome;
 use crate::error::StorageError;
-use crate::index::subjects::SubjectRow;
-use crate::record::{Outcome, Record, VERSION};
+use crate::index::entries::{entries_of, ids_of};
+use crate::query::{revisions, subjects};
+use crate::record::{ChainLink, Outcome, Record, VERSION};
 use crate::rows;
 
-impl Auditor {
+impl Auditor<'_> {
     /// Checks the next record by all rules, and applies it.
-    pub(super) fn check_record(&mut self, record: &Record) -> Result<(), StorageError> {
-        let act: Act = serde_json::from_str(&record.act)
-            .map_err(|error| StorageError::damaged(record.id, format!("its act: {error}")))?;
+    pub(super) fn check_record(
+        &mut self,
+        record: &Record,
+        link: &ChainLink,
+    ) -> Result<(), StorageError> {
+        let act = record.act()?;
         let before = self
             .state
             .books(&record.economy)
@@ -27,24 +32,23 @@ impl Auditor {
         let verdict = decide(before.as_ref(), record.recorded_at, &act);
         self.count(record, &act);
         self.check_effects(record, &act);
-        self.state.replay(record)?;
-        self.heads.pass(record);
+        self.state.replay(record, link)?;
+        self.heads.pass(record, &link.hash);
         self.check_identity(record, &act)?;
-        self.check_subjects(record, &act)?;
-        self.check_what_came_back(record, &act)?;
-        for entry in &record.entries {
-            if !self.order.agrees(&record.economy, entry)? {
-                let what = format!("movement {} differs in the order of accounts", entry.number);
-                self.find(P::Durable, what);
-            }
+        if let Some(index) = self.index {
+            let entries = entries_of(record, &ids_of(&act, record.outcome));
+            self.expected.add(index, &entries);
         }
+        self.check_original(record, &act)?;
+        self.check_what_came_back(record, &act)?;
+        let movements = self.movements(record)?;
+        let changes = record.changes()?;
         if record.version == VERSION {
             self.counts.decided += 1;
-            self.check_verdict(record, &verdict)?;
+            self.check_verdict(record, &verdict, &movements, &changes);
             self.check_answer(record, &act, &verdict);
         }
-        let decision = record.decision()?;
-        for change in decision.changes() {
+        for change in &changes {
             match change {
                 Change::AccountSet {
                     account, limits, ..
@@ -64,7 +68,7 @@ impl Auditor {
             && request.force.is_some()
         {
             // A forced reversal explains balances beyond the limits of their accounts.
-            let touched = record.entries.iter().map(|entry| &entry.movement.posting);
+            let touched = movements.iter().map(|movement| &movement.posting);
             for posting in touched {
                 for account in [&posting.source, &posting.destination] {
                     let place = (
@@ -79,21 +83,29 @@ impl Auditor {
         Ok(())
     }
 
-    /// Checks that the record is found by its subjects, and that a reversal reverses an earlier transfer.
-    fn check_subjects(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
-        for row in SubjectRow::of(act, record.outcome, &record.entries) {
-            self.counts.subjects += 1;
-            if !self.subjects.has(&row, record.id)? {
-                let what = format!("record {} is not found by what it is about", record.id);
-                self.find(P::Explainable, what);
-            }
-        }
+    /// Returns the movements of the record that was applied last, by name.
+    fn movements(&self, record: &Record) -> Result<Vec<Movement>, StorageError> {
+        let books = self.state.books(&record.economy);
+        let books =
+            books.ok_or_else(|| StorageError::damaged(record.id, "its economy is missing"))?;
+        record.named_movements(books)
+    }
+
+    /// Checks that a reversal reverses an earlier transfer.
+    fn check_original(&mut self, record: &Record, act: &Act) -> Result<(), StorageError> {
         if let (Act::Reverse(request), Outcome::Applied) = (act, record.outcome) {
-            let moved = self.about.moved(&record.economy, request.original.into())?;
+            let original = request.original.into();
+            let moved = self.query(|source| subjects::moved(source, &record.economy, original))?;
+            let Some(moved) = moved else {
+                return Ok(());
+            };
             let postings = moved.into_iter().map(|movement| movement.posting);
             let taken = Postings::new(postings.collect()).map(|made| made.reversed());
             if taken.as_ref() != Ok(&request.postings) {
-                let what = format!("record {} takes back what never was", record.id);
+                let what = format!(
+                    "record {} reverses another transfer than it names",
+                    record.id
+                );
                 self.find(P::Authority, what);
             }
         }
@@ -117,13 +129,18 @@ impl Auditor {
         let revision = installed
             .zip(*to)
             .and_then(|(found, to)| found.revision(to));
-        let said = match revision {
-            Some(revision) => self
-                .revisions
-                .read(&record.economy, plugin, revision.set_by)?,
-            None => None,
+        let set_by = revision.map(|revision| revision.set_by);
+        let found = match set_by {
+            Some(seq) => {
+                self.query(|source| revisions::read(source, &record.economy, plugin, seq))?
+            }
+            None => Some(None),
         };
-        let was = said.and_then(|said| said.installation);
+        // Without an index the earlier record is not looked for.
+        let Some(found) = found else {
+            return Ok(());
+        };
+        let was = found.and_then(|said| said.installation);
         let was = was.map(|was| was.config.clone());
         if was.is_none() || was != patch.config {
             let what = format!("record {} gives back what never was", record.id);
@@ -133,7 +150,7 @@ impl Auditor {
     }
 
     fn count(&mut self, record: &Record, act: &Act) {
-        self.counts.movements += record.entries.len() as u64;
+        self.counts.movements += record.movements.len() as u64;
         if let Act::Call(call) = act {
             let facts = call.transcript.exchanges();
             self.counts.calls += 1;
@@ -153,7 +170,7 @@ impl Auditor {
             act,
             Act::Call(call) if call.origin.is_some() || call.request.due.is_some()
         );
-        let empty = record.entries.is_empty() && (traces || record.changes == "[]");
+        let empty = record.movements.is_empty() && (traces || record.changes == "[]");
         match record.outcome {
             Outcome::Applied => {}
             Outcome::Rejected | Outcome::Declined | Outcome::Faulted | Outcome::Broken if empty => {
@@ -198,16 +215,30 @@ impl Auditor {
         }
         if let Some(key) = &record.key {
             self.counts.keyed += 1;
-            match self.keys.find(&record.economy, key) {
-                Ok(Some(found)) if found == record.id => {}
-                Ok(_) | Err(StorageError::Damaged { .. }) => {
-                    let what = format!("the key of record {} leads elsewhere", record.id);
-                    self.find(P::ExactlyOnce, what);
-                }
-                Err(error) => return Err(error),
+            if !self.is_first_of_key(record, key)? {
+                let what = format!("the key of record {} leads elsewhere", record.id);
+                self.find(P::ExactlyOnce, what);
             }
         }
         Ok(())
+    }
+
+    /// Returns true if no earlier record has the key of a record, and the index finds the record by it.
+    fn is_first_of_key(&mut self, record: &Record, key: &str) -> Result<bool, StorageError> {
+        let Some(index) = self.index else {
+            return Ok(true);
+        };
+        for found in index.records_of_key(record.number.0, key)? {
+            if found == record.id {
+                return Ok(true);
+            }
+            // Two keys may have one fingerprint.
+            let other = self.log.find(found)?;
+            if other.is_none_or(|it| it.number == record.number && it.key.as_deref() == Some(key)) {
+                return Ok(false);
+            }
+        }
+        Ok(false)
     }
 
     /// Checks that the bytes of a component are stored and have its digest.
@@ -233,8 +264,13 @@ impl Auditor {
     }
 
     /// Checks that the act has the same verdict if it is decided again.
-    fn check_verdict(&mut self, record: &Record, verdict: &Verdict) -> Result<(), StorageError> {
-        let kept = record.decision()?;
+    fn check_verdict(
+        &mut self,
+        record: &Record,
+        verdict: &Verdict,
+        movements: &[Movement],
+        changes: &[Change],
+    ) {
         let nothing = Decision::default();
         let decided = verdict.decision().unwrap_or(&nothing);
         let same_end = matches!(
@@ -248,8 +284,7 @@ impl Auditor {
                 | (Verdict::Faulted(_), Outcome::Faulted)
                 | (Verdict::Broken(_), Outcome::Broken)
         );
-        let same_effects =
-            decided.movements() == kept.movements() && decided.changes() == kept.changes();
+        let same_effects = decided.movements() == movements && decided.changes() == changes;
         if !(same_end && same_effects) {
             let promise = if record.kind == "call" {
                 P::Serializable
@@ -271,7 +306,6 @@ impl Auditor {
                 format!("record {} did not follow the rules", record.id),
             );
         }
-        Ok(())
     }
 
     /// Checks that the answer is the same, byte for byte, if it is rendered again.

@@ -120,7 +120,6 @@ pub(super) enum P {
 pub(super) struct Counts {
     pub(super) movements: u64,
     pub(super) keyed: u64,
-    pub(super) subjects: u64,
     pub(super) calls: u64,
     pub(super) facts: u64,
     pub(super) draws: u64,
@@ -151,7 +150,7 @@ impl AuditReport {
     }
 }
 
-impl Auditor {
+impl Auditor<'_> {
     /// Completes the report.
     pub(super) fn report(mut self) -> AuditReport {
         let checked = self.describe();
@@ -176,7 +175,7 @@ impl Auditor {
                 }
             })
             .collect();
-        let found = self.heads.found();
+        let found = self.heads.all();
         let heads = heads_of(&self.state);
         AuditReport {
             ok: promises.iter().all(|promise| promise.ok),
@@ -195,7 +194,6 @@ impl Auditor {
         let Counts {
             movements,
             keyed,
-            subjects: _,
             calls,
             facts,
             draws,

@@ -8,7 +8,7 @@ use crate::cancel::Cancel;
 use crate::commit::log_gate::{LogGate, Slice};
 use crate::database::Database;
 use crate::error::StorageError;
-use crate::log::{Ended, Log};
+use crate::wal::{Ended, Wal};
 
 /// The bytes to which the write-ahead log may grow while the pages of a file are checked. This check is one
 /// statement, so it cannot be done in slices.
@@ -49,7 +49,7 @@ impl<'a> Watch<'a> {
     pub(crate) fn long_statement<T>(
         &self,
         database: &Database,
-        log: &Log,
+        log: &Wal,
         run: impl FnOnce() -> Result<T, StorageError>,
     ) -> Result<Option<T>, StorageError> {
         self.cancel.check()?;
