@@ -1,9 +1,10 @@
-//! A disk as a power cut would leave it: what was synced is there, and of what was not, anything may be.
+//! A disk as a power cut would leave it: what was synced is there, and of what was not, anything may be. What a
+//! failed sync lost is not there, whatever is read meanwhile.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::recorder::Op;
+use crate::recording::Op;
 
 /// The bytes that a disk writes as one.
 const SECTOR: u64 = 512;
@@ -19,14 +20,14 @@ pub(crate) enum Fate {
     Torn(u64),
 }
 
-/// The files of a folder, known by their paths.
-#[derive(Default)]
+/// The files of a folder, known by their names.
+#[derive(Clone, Default)]
 pub(crate) struct Disk {
     /// Files as they were last synced, by numbers that are never used twice.
     files: Vec<File>,
-    /// The file that a path leads to now.
+    /// The file that has a name now.
     now: BTreeMap<PathBuf, usize>,
-    /// The file that a path leads to on the disk.
+    /// The file that has a name on the disk.
     synced: BTreeMap<PathBuf, usize>,
     /// The operations on the folder since its last sync.
     pending: Vec<Naming>,
@@ -38,7 +39,7 @@ enum Naming {
     Removed(PathBuf),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct File {
     synced: Vec<u8>,
     /// The operations on the file since its last sync.
@@ -47,6 +48,7 @@ struct File {
     syncs_folder: bool,
 }
 
+#[derive(Clone)]
 enum Change {
     Write(u64, Vec<u8>),
     Cut(u64),
@@ -54,8 +56,8 @@ enum Change {
 
 impl Disk {
     /// A disk on which one file is.
-    pub(crate) fn with(path: PathBuf, synced: Vec<u8>) -> Self {
-        let names = BTreeMap::from([(path, 0)]);
+    pub(crate) fn with(name: PathBuf, synced: Vec<u8>) -> Self {
+        let names = BTreeMap::from([(name, 0)]);
         Self {
             files: vec![File {
                 synced,
@@ -70,21 +72,25 @@ impl Disk {
     /// Has the disk do what was asked.
     pub(crate) fn apply(&mut self, op: &Op) {
         match op {
-            Op::Open { path, syncs_folder } => {
-                let file = self.find_or_make(path);
+            Op::Open { name, syncs_folder } => {
+                let file = self.find_or_make(name);
                 self.file(file).syncs_folder |= syncs_folder;
             }
-            Op::Write { path, at, bytes } => {
-                let file = self.find_or_make(path);
+            Op::Write { name, at, bytes } => {
+                let file = self.find_or_make(name);
                 let change = Change::Write(*at, bytes.clone());
                 self.file(file).pending.push(change);
             }
-            Op::Cut { path, length } => {
-                let file = self.find_or_make(path);
+            Op::Cut { name, length } => {
+                let file = self.find_or_make(name);
                 self.file(file).pending.push(Change::Cut(*length));
             }
-            Op::Sync { path } => {
-                let file = self.find_or_make(path);
+            Op::Lose { name } => {
+                let file = self.find_or_make(name);
+                self.file(file).pending.clear();
+            }
+            Op::Sync { name } => {
+                let file = self.find_or_make(name);
                 let file = self.file(file);
                 for change in std::mem::take(&mut file.pending) {
                     change.apply(&mut file.synced);
@@ -93,9 +99,9 @@ impl Disk {
                     self.sync_folder();
                 }
             }
-            Op::Remove { path, syncs_folder } => {
-                self.now.remove(path);
-                self.pending.push(Naming::Removed(path.clone()));
+            Op::Remove { name, syncs_folder } => {
+                self.now.remove(name);
+                self.pending.push(Naming::Removed(name.clone()));
                 if *syncs_folder {
                     self.sync_folder();
                 }
@@ -112,13 +118,12 @@ impl Disk {
                 naming.apply(&mut names);
             }
         }
-        for (path, file) in names {
+        for (name, file) in names {
             let file = self.files.get(file).expect("a file has a number");
             let mut bytes = file.synced.clone();
             for change in &file.pending {
                 change.apply_some(&mut bytes, &mut chance);
             }
-            let name = path.file_name().expect("a file has a name");
             std::fs::write(folder.join(name), bytes).expect("the folder takes files");
         }
     }
@@ -127,14 +132,14 @@ impl Disk {
         self.files.get_mut(file).expect("a file has a number")
     }
 
-    fn find_or_make(&mut self, path: &Path) -> usize {
-        if let Some(found) = self.now.get(path) {
+    fn find_or_make(&mut self, name: &Path) -> usize {
+        if let Some(found) = self.now.get(name) {
             return *found;
         }
         let made = self.files.len();
         self.files.push(File::default());
-        self.now.insert(path.to_owned(), made);
-        self.pending.push(Naming::Made(path.to_owned(), made));
+        self.now.insert(name.to_owned(), made);
+        self.pending.push(Naming::Made(name.to_owned(), made));
         made
     }
 
@@ -148,8 +153,8 @@ impl Disk {
 impl Naming {
     fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
         match self {
-            Self::Made(path, file) => drop(names.insert(path.clone(), *file)),
-            Self::Removed(path) => drop(names.remove(path)),
+            Self::Made(name, file) => drop(names.insert(name.clone(), *file)),
+            Self::Removed(name) => drop(names.remove(name)),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A VFS for SQLite that hands everything on to the system's own, and notes what would reach a disk: files
-//! that are opened, bytes written, files cut and removed, and each sync.
+//! A VFS for SQLite that hands everything on to the system's own, notes what would reach a disk, and fails the calls
+//! that it is told to fail.
 //!
 //! It is SQLite's default in this process, since libsql cannot be told which one to use; files outside of a
-//! folder that is recorded pass through unnoted. It notes what SQLite asks of it, whichever thread asks.
+//! recorded folder pass through.
 #![allow(
     unsafe_code,
     reason = "SQLite calls a VFS through pointers; this is the one place that does so, for a test"
@@ -11,76 +11,18 @@
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use libsql_ffi::{
-    SQLITE_IOERR, SQLITE_OK, SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_JOURNAL, SQLITE_OPEN_WAL,
-    sqlite3_file, sqlite3_filename, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs,
-    sqlite3_vfs_find, sqlite3_vfs_register,
+    SQLITE_CANTOPEN, SQLITE_FULL, SQLITE_IOERR, SQLITE_IOERR_DELETE, SQLITE_IOERR_FSTAT,
+    SQLITE_IOERR_FSYNC, SQLITE_IOERR_LOCK, SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK,
+    SQLITE_IOERR_SHMMAP, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_OPEN_CREATE,
+    SQLITE_OPEN_MAIN_JOURNAL, SQLITE_OPEN_WAL, SQLITE_SHM_LOCK, sqlite3_file, sqlite3_filename,
+    sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
-/// One thing that SQLite asks of a file system, in the order in which it asks.
-#[derive(Clone, Debug)]
-pub(crate) enum Op {
-    /// A file was opened, or made.
-    Open {
-        path: PathBuf,
-        /// True if SQLite syncs its folder with the first sync of the file, as it does for a log that it
-        /// may have made.
-        syncs_folder: bool,
-    },
-    /// Bytes were written at a place.
-    Write {
-        path: PathBuf,
-        at: u64,
-        bytes: Vec<u8>,
-    },
-    /// A file was cut to a length, or made longer.
-    Cut { path: PathBuf, length: u64 },
-    /// A file was synced: what was written to it before is on the disk.
-    Sync { path: PathBuf },
-    /// A file was removed.
-    Remove { path: PathBuf, syncs_folder: bool },
-}
-
-/// The recorded operations of one folder.
-#[derive(Default)]
-pub(crate) struct Recording {
-    ops: Mutex<Vec<Op>>,
-}
-
-impl Recording {
-    /// The number of things asked so far.
-    pub(crate) fn len(&self) -> usize {
-        open(&self.ops).len()
-    }
-
-    /// All that was asked, in order.
-    pub(crate) fn ops(&self) -> Vec<Op> {
-        open(&self.ops).clone()
-    }
-}
-
-/// Folders that are recorded.
-static FOLDERS: Mutex<Vec<(PathBuf, Arc<Recording>)>> = Mutex::new(Vec::new());
-
-/// Begins to record what is asked in a folder.
-pub(crate) fn record(folder: &Path) -> Arc<Recording> {
-    register();
-    let recording = Arc::<Recording>::default();
-    open(&FOLDERS).push((folder.to_owned(), Arc::clone(&recording)));
-    recording
-}
-
-fn recording_of(path: &Path) -> Option<Arc<Recording>> {
-    let folders = open(&FOLDERS);
-    let found = folders.iter().find(|(folder, _)| path.starts_with(folder));
-    found.map(|(_, recording)| Arc::clone(recording))
-}
-
-fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::recording::{self, Call, Op, Recording, recording_of};
+use crate::system_calls::through_sqlite;
 
 /// A file of ours: SQLite allots the memory for it, and that of the real one follows at [`REAL_AT`].
 #[repr(C)]
@@ -91,8 +33,13 @@ struct RecordedFile {
 }
 
 struct Noted {
-    path: PathBuf,
+    name: PathBuf,
     recording: Arc<Recording>,
+}
+
+/// Returns the name of a file in its folder.
+fn name_of(path: &Path) -> PathBuf {
+    path.file_name().map(PathBuf::from).unwrap_or_default()
 }
 
 /// The place of the real file in the memory of one: behind ours, and aligned for anything.
@@ -110,6 +57,12 @@ static REAL: OnceLock<Real> = OnceLock::new();
 
 fn real_vfs() -> *mut sqlite3_vfs {
     REAL.get().expect("it is registered before it is called").0
+}
+
+/// Begins to record what is asked in a folder.
+pub(crate) fn record(folder: &Path) -> Arc<Recording> {
+    register();
+    recording::add(folder)
 }
 
 /// Makes the recorder SQLite's default.
@@ -170,21 +123,24 @@ unsafe extern "C" fn vfs_open(
         let Some(open_real) = (*real_vfs()).xOpen else {
             return SQLITE_IOERR;
         };
+        let found = path_of(name).and_then(|path| Some((recording_of(&path)?, name_of(&path))));
+        if let Some((recording, _)) = &found
+            && recording.fails(Call::Open)
+        {
+            return SQLITE_CANTOPEN;
+        }
         let code = open_real(real_vfs(), name, real, flags, out_flags);
         if (*real).pMethods.is_null() {
             return code;
         }
         (*ours).base.pMethods = &raw const METHODS;
-        if let Some(path) = path_of(name)
-            && let Some(recording) = recording_of(&path)
-        {
+        if let Some((recording, name)) = found {
             let is_log = flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL) != 0;
-            let op = Op::Open {
-                path: path.clone(),
+            recording.note(Op::Open {
+                name: name.clone(),
                 syncs_folder: is_log && flags & SQLITE_OPEN_CREATE != 0,
-            };
-            self::open(&recording.ops).push(op);
-            (*ours).noted = Box::into_raw(Box::new(Noted { path, recording }));
+            });
+            (*ours).noted = Box::into_raw(Box::new(Noted { name, recording }));
         }
         code
     }
@@ -200,13 +156,18 @@ unsafe extern "C" fn vfs_delete(
         let Some(delete_real) = (*real_vfs()).xDelete else {
             return SQLITE_IOERR;
         };
+        let found = path_of(name).and_then(|path| Some((recording_of(&path)?, name_of(&path))));
+        if let Some((recording, _)) = &found
+            && recording.fails(Call::Delete)
+        {
+            return SQLITE_IOERR_DELETE;
+        }
         let code = delete_real(real_vfs(), name, also_syncs);
         if code == SQLITE_OK
-            && let Some(path) = path_of(name)
-            && let Some(recording) = recording_of(&path)
+            && let Some((recording, name)) = found
         {
             let syncs_folder = also_syncs != 0;
-            self::open(&recording.ops).push(Op::Remove { path, syncs_folder });
+            recording.note(Op::Remove { name, syncs_folder });
         }
         code
     }
@@ -221,16 +182,33 @@ unsafe fn real_file(file: *mut sqlite3_file) -> *mut sqlite3_file {
     unsafe { file.byte_add(REAL_AT) }
 }
 
+/// Returns the recording of a file, if it is recorded.
+///
+/// # Safety
+/// The file is an open one of ours.
+unsafe fn noted<'a>(file: *mut sqlite3_file) -> Option<&'a Noted> {
+    // SAFETY: What is noted lives until the file is closed.
+    unsafe { (*file.cast::<RecordedFile>()).noted.as_ref() }
+}
+
 /// Notes what was done to a file, if it is recorded.
 ///
 /// # Safety
 /// The file is an open one of ours.
 unsafe fn note(file: *mut sqlite3_file, op: impl FnOnce(PathBuf) -> Op) {
-    // SAFETY: What is noted lives until the file is closed.
-    let noted = unsafe { (*file.cast::<RecordedFile>()).noted.as_ref() };
-    if let Some(noted) = noted {
-        open(&noted.recording.ops).push(op(noted.path.clone()));
+    // SAFETY: As the caller says.
+    if let Some(noted) = unsafe { noted(file) } {
+        noted.recording.note(op(noted.name.clone()));
     }
+}
+
+/// Returns true if a call of a file has to fail.
+///
+/// # Safety
+/// The file is an open one of ours.
+unsafe fn fails(file: *mut sqlite3_file, call: Call) -> bool {
+    // SAFETY: As the caller says.
+    unsafe { noted(file) }.is_some_and(|noted| noted.recording.fails(call))
 }
 
 /// Calls a method of the real file with the same arguments.
@@ -241,7 +219,8 @@ macro_rules! hand_on {
         unsafe {
             let real = real_file($file);
             let method = (*(*real).pMethods).$method;
-            method.expect("the system's VFS has all methods")(real $(, $argument)*)
+            let method = method.expect("the system's VFS has all methods");
+            through_sqlite(|| method(real $(, $argument)*))
         }
     }};
 }
@@ -265,6 +244,10 @@ unsafe extern "C" fn read(
     length: c_int,
     at: sqlite3_int64,
 ) -> c_int {
+    // SAFETY: The file is open.
+    if unsafe { fails(file, Call::Read) } {
+        return SQLITE_IOERR_READ;
+    }
     hand_on!(file, xRead, into, length, at)
 }
 
@@ -274,6 +257,12 @@ unsafe extern "C" fn write(
     length: c_int,
     at: sqlite3_int64,
 ) -> c_int {
+    // SAFETY: The file is open.
+    let full = unsafe { noted(file) }.is_some_and(|noted| noted.recording.is_full());
+    // SAFETY: The file is open.
+    let failing = full || unsafe { fails(file, Call::Write) };
+    // A write that fails may have written a part.
+    let length = if failing { length / 2 } else { length };
     let code = hand_on!(file, xWrite, from, length, at);
     if code == SQLITE_OK {
         let length = usize::try_from(length).expect("a length");
@@ -281,35 +270,58 @@ unsafe extern "C" fn write(
         let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), length) }.to_vec();
         let at = u64::try_from(at).expect("a place in the file");
         // SAFETY: The file is open.
-        unsafe { note(file, |path| Op::Write { path, at, bytes }) };
+        unsafe { note(file, |name| Op::Write { name, at, bytes }) };
     }
-    code
+    match (full, failing) {
+        (true, _) => SQLITE_FULL,
+        (false, true) => SQLITE_IOERR_WRITE,
+        (false, false) => code,
+    }
 }
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) -> c_int {
+    // SAFETY: The file is open.
+    if unsafe { fails(file, Call::Truncate) } {
+        return SQLITE_IOERR_TRUNCATE;
+    }
     let code = hand_on!(file, xTruncate, length);
     if code == SQLITE_OK {
         let length = u64::try_from(length).expect("a length");
         // SAFETY: The file is open.
-        unsafe { note(file, |path| Op::Cut { path, length }) };
+        unsafe { note(file, |name| Op::Cut { name, length }) };
     }
     code
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
+    // SAFETY: The file is open.
+    if unsafe { fails(file, Call::Sync) } {
+        // What was not synced is lost, and looks as if it were not.
+        // SAFETY: The file is open.
+        unsafe { note(file, |name| Op::Lose { name }) };
+        return SQLITE_IOERR_FSYNC;
+    }
     let code = hand_on!(file, xSync, flags);
     if code == SQLITE_OK {
         // SAFETY: The file is open.
-        unsafe { note(file, |path| Op::Sync { path }) };
+        unsafe { note(file, |name| Op::Sync { name }) };
     }
     code
 }
 
 unsafe extern "C" fn file_size(file: *mut sqlite3_file, size: *mut sqlite3_int64) -> c_int {
+    // SAFETY: The file is open.
+    if unsafe { fails(file, Call::Size) } {
+        return SQLITE_IOERR_FSTAT;
+    }
     hand_on!(file, xFileSize, size)
 }
 
 unsafe extern "C" fn lock(file: *mut sqlite3_file, level: c_int) -> c_int {
+    // SAFETY: The file is open.
+    if unsafe { fails(file, Call::Lock) } {
+        return SQLITE_IOERR_LOCK;
+    }
     hand_on!(file, xLock, level)
 }
 
@@ -340,6 +352,10 @@ unsafe extern "C" fn shm_map(
     extend: c_int,
     into: *mut *mut c_void,
 ) -> c_int {
+    // SAFETY: The file is open.
+    if unsafe { fails(file, Call::Map) } {
+        return SQLITE_IOERR_SHMMAP;
+    }
     hand_on!(file, xShmMap, page, size, extend, into)
 }
 
@@ -349,6 +365,12 @@ unsafe extern "C" fn shm_lock(
     count: c_int,
     flags: c_int,
 ) -> c_int {
+    // A lock is released without fail.
+    let is_taken = flags & SQLITE_SHM_LOCK != 0;
+    // SAFETY: The file is open.
+    if is_taken && unsafe { fails(file, Call::Lock) } {
+        return SQLITE_IOERR_SHMLOCK;
+    }
     hand_on!(file, xShmLock, offset, count, flags)
 }
 
