@@ -4,7 +4,7 @@ TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
 BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
-.PHONY: demo test openapi notices conformance deny mutants serve lint bench bench-abuse target
+.PHONY: demo test openapi notices conformance deny mutants serve lint bench bench-storage bench-abuse target
 
 ## Show the whole story on a new database, and exit. `make test` reuses its build.
 demo: target
@@ -56,6 +56,10 @@ lint: target
 ## Measure speed, and the cost of one economy to another, as ratios.
 bench: target
 	$(CARGO) bench --locked --package bursar-tests --bench http --bench neighbours
+
+## Measure the commit path of storage, in one to two minutes. ARGS selects sections and sizes; ARGS=--help lists them.
+bench-storage: target
+	$(CARGO) bench --locked --package bursar-tests --bench storage -- $(ARGS)
 
 ## Measure memory after a minute of each kind of abuse and a minute without load. Takes about half an hour.
 bench-abuse: target

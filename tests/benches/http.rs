@@ -25,6 +25,7 @@ use bursar_server::serve::{Server, Setup};
 use bursar_server::service::CallBounds;
 use bursar_server::webhooks::WebhookSetup;
 use bursar_server::{bundled, clock};
+use bursar_storage::MaintenanceConfig;
 use bursar_testkit::Economy;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -209,6 +210,7 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         allow_plain_http: false,
         clock: clock::system(),
         ticks: clock::running(),
+        maintenance: MaintenanceConfig::standard(),
         limits: Limits::standard(),
         compiler: bursar_host::Compiler::InProcess,
         calls: CallBounds::standard(),
