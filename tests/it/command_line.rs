@@ -92,7 +92,8 @@ fn a_game_with_false_stated_odds_fails_the_check() {
 fn help_names_every_command_and_needs_no_file() {
     let help = stdout_of(&bursar(&["--help"]));
     for command in [
-        "serve", "demo", "audit", "backup", "export", "import", "key", "quota", "plugin",
+        "serve", "demo", "audit", "backup", "export", "log", "sql", "import", "key", "quota",
+        "plugin",
     ] {
         assert!(help.contains(command), "{command}");
         assert!(bursar(&[command, "--help"]).status.success(), "{command}");

@@ -1,5 +1,6 @@
 //! The server is killed repeatedly under load: nothing acknowledged is lost and nothing is half applied.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +18,19 @@ use crate::wait::TIMEOUT;
 /// Connections of the load.
 const CONNECTIONS: u64 = 16;
 
-/// Returns the number of kills: 5, or `BURSAR_CRASHES`.
+/// The kills among which some must fall into the building of the index.
+const MANY_KILLS: u64 = 20;
+
+/// The kills of one file. Each is followed by an audit, which takes longer the more was paid.
+const KILLS_PER_FILE: u64 = 10;
+
+/// Returns a number of kills that the environment sets, or one for an ordinary run.
 #[allow(
     clippy::disallowed_methods,
     reason = "tests have no configuration of their own"
 )]
-fn crashes() -> u64 {
-    std::env::var("BURSAR_CRASHES").map_or(5, |count| count.parse().unwrap())
+fn kills(variable: &str, ordinary: u64) -> u64 {
+    std::env::var(variable).map_or(ordinary, |count| count.parse().unwrap())
 }
 
 /// The requests of one connection when the server is gone.
@@ -63,7 +70,7 @@ async fn pay_until_disconnected(
 }
 
 /// Creates the economy with two members and money to pay with.
-async fn create_economy(client: &mut Client) {
+pub(crate) async fn create_economy(client: &mut Client) {
     client.put(GUILD, &json!({})).await.unwrap();
     client
         .put(&format!("{GUILD}/assets/coin"), &currency())
@@ -110,11 +117,11 @@ async fn reconcile(client: &mut Client, known: &[Known]) -> u64 {
     keys
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_to_kill_9() {
+/// Kills a server under load so many times, and returns how often an index was being built then.
+async fn kill_repeatedly(kills: u64, serve: fn(&Path) -> ServerProcess) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("crash.db");
-    let mut server = ServerProcess::serve(&file);
+    let mut server = serve(&file);
     let key = server
         .admin_key
         .clone()
@@ -122,7 +129,8 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
     let connect = |server: &ServerProcess| Client::new(Address::Tcp(server.address.clone()), &key);
     create_economy(&mut connect(&server)).await;
     let mut paid = 0;
-    for round in 0..crashes() {
+    let mut building = 0;
+    for round in 0..kills {
         let mut load = JoinSet::new();
         let acknowledged = Arc::new(Semaphore::new(0));
         for lane in 0..CONNECTIONS {
@@ -140,10 +148,11 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         tokio::time::sleep(Duration::from_millis(37 * round % 300)).await;
         server.kill();
         drop(first);
+        building += u64::from(has_unnamed_run(&file));
         let known = load.join_all().await;
         assert_audit_passes(&file);
 
-        server = ServerProcess::serve(&file);
+        server = serve(&file);
         let mut client = connect(&server);
         paid += reconcile(&mut client, &known).await;
         let account = client
@@ -158,4 +167,40 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
     }
     assert!(server.stop(), "the server exits with 0");
     assert_audit_passes(&file);
+    building
+}
+
+/// Returns true if the index of a file has a run that its manifest does not name: it was being written.
+fn has_unnamed_run(file: &Path) -> bool {
+    let folder = file.with_file_name("crash.db-index");
+    let manifest = std::fs::read(folder.join("manifest")).unwrap_or_default();
+    let names = std::fs::read_dir(&folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let numbers = names.filter_map(|name| name.strip_prefix("run-")?.parse::<u64>().ok());
+    let is_named = |number: u64| {
+        let number = number.to_le_bytes();
+        manifest.windows(number.len()).any(|bytes| bytes == number)
+    };
+    numbers.into_iter().any(|number| !is_named(number))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_to_kill_9() {
+    kill_repeatedly(kills("BURSAR_CRASHES", 5), ServerProcess::serve).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_to_a_crash_inside_merges_and_checkpoints() {
+    let kills = kills("BURSAR_KILLS", 3);
+    let mut building = 0;
+    let mut left = kills;
+    while left > 0 {
+        let part = left.min(KILLS_PER_FILE);
+        building += kill_repeatedly(part, ServerProcess::maintaining).await;
+        left -= part;
+    }
+    assert!(
+        building > 0 || kills < MANY_KILLS,
+        "none of {kills} kills fell into the building of an index"
+    );
 }

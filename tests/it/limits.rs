@@ -53,15 +53,94 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "records between two progress messages",
     ),
     ("storage::archive::FORMAT", "the version of a format"),
+    (
+        "storage::archive::earlier::FORMAT",
+        "the version of a format",
+    ),
+    ("storage::log::frame::FORMAT", "the version of a format"),
+    ("storage::schema::FIRST", "the version of a format"),
+    ("storage::checkpoint::LEVEL", "a level of compression"),
+    ("storage::log::frame::LEVEL", "a level of compression"),
+    (
+        "storage::frame::CHECKSUM_BYTES",
+        "part of the format of frames",
+    ),
+    ("storage::codec::MEMBERS", "part of the format of records"),
+    (
+        "storage::codec::MOVEMENT_MEMBERS",
+        "part of the format of records",
+    ),
+    (
+        "storage::codec::CHECK_BYTES",
+        "part of the format of records",
+    ),
+    (
+        "server::http::render::ANSWER_BYTES",
+        "a capacity, so that most answers are written without growing",
+    ),
+    (
+        "storage::roundtrip::TEXT_BYTES",
+        "a capacity, so that most acts are written without growing",
+    ),
+    (
+        "storage::log::store::COMMIT_BYTES",
+        "an estimate of pages, for the copies of the write-ahead log",
+    ),
+    (
+        "storage::index::page::PAGE_BYTES",
+        "part of the format of runs",
+    ),
+    (
+        "storage::index::page::HEADER_BYTES",
+        "part of the format of runs",
+    ),
+    ("storage::index::entry::FULL", "part of the format of runs"),
+    (
+        "storage::index::filter::FILTER_PAGES",
+        "part of the format of runs",
+    ),
+    (
+        "storage::index::filter::SLOTS_MAX",
+        "a bound on damage: a filter of the format is far smaller",
+    ),
+    (
+        "storage::index::run::FOOTER_BYTES",
+        "part of the format of runs",
+    ),
+    (
+        "storage::index::run::DIRECTORY_PLACE",
+        "part of the format of runs",
+    ),
+    (
+        "storage::index::run::FOOTER_PLACE",
+        "part of the format of runs",
+    ),
+    (
+        "storage::index::varint::BYTES_MAX",
+        "the longest integer of the format",
+    ),
+    (
+        "storage::index::manifest::BYTES_MAX",
+        "a bound on damage: a manifest is far smaller",
+    ),
+    (
+        "storage::index::run::DIRECTORY_BUFFER",
+        "the size of a buffer",
+    ),
+    (
+        "storage::index::run_writer::WRITE_BYTES",
+        "the size of a buffer",
+    ),
+    ("storage::index::verify::READ_BYTES", "the size of a buffer"),
+    ("storage::index::scan::SCAN_PAGES", "the size of a buffer"),
+    (
+        "storage::index::merge::STEP_ENTRIES",
+        "the step after which a merge looks for other work",
+    ),
     ("storage::error::PRIMARY_CODE", "a mask of SQLite's codes"),
-    ("storage::error::SQLITE_CONSTRAINT", "a code of SQLite"),
     ("storage::error::SQLITE_FULL", "a code of SQLite"),
     ("storage::error::SQLITE_CORRUPT", "a code of SQLite"),
     ("storage::error::SQLITE_NOTADB", "a code of SQLite"),
-    (
-        "storage::rows::AT_ONCE",
-        "rows that a statement reads ahead of its own file",
-    ),
     (
         "storage::commit::shared::NONE_IN_HAND",
         "a state of the writer",

@@ -33,13 +33,24 @@ impl ServerProcess {
         Self::start(program, file, Stdio::null(), &[])
     }
 
+    /// Serves a file on a free port, with maintenance that happens all the time.
+    pub(crate) fn maintaining(file: &Path) -> Self {
+        let mut command = Command::new(binary());
+        command.env("BURSAR_FREQUENT_MAINTENANCE", "1");
+        Self::spawn(command, file, Stdio::null(), &[])
+    }
+
     /// Serves a file with further options and writes the log to a file.
     pub(crate) fn logging(file: &Path, log: File, options: &[&str]) -> Self {
         Self::start(binary(), file, log.into(), options)
     }
 
     fn start(program: &Path, file: &Path, log: Stdio, options: &[&str]) -> Self {
-        let mut child = Command::new(program)
+        Self::spawn(Command::new(program), file, log, options)
+    }
+
+    fn spawn(mut command: Command, file: &Path, log: Stdio, options: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--db"])
             .arg(file)
             .args(options)

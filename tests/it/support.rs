@@ -12,7 +12,7 @@ use bursar_server::http::render;
 use bursar_server::serve::{Ended, STOP_PATIENCE, Server, Setup, SocketAccess};
 use bursar_server::service::CallBounds;
 use bursar_server::webhooks::WebhookSetup;
-use bursar_storage::{AuditReport, Storage, audit_file};
+use bursar_storage::{AuditReport, MaintenanceConfig, Storage, audit_file};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -80,6 +80,7 @@ impl TestServer {
             allow_plain_http: false,
             clock: clock::system(),
             ticks: clock::running(),
+            maintenance: MaintenanceConfig::standard(),
             limits: Limits::standard(),
             compiler: compiler(),
             calls: CallBounds {

@@ -96,6 +96,12 @@ const COMMANDS: &str = "
     backup NAME NAME.db
     export NAME.db --economy guild
     export NAME --economy guild
+    log NAME.db
+    log NAME.db --economy guild --limit 1
+    log NAME
+    sql NAME.db NAME.tables
+    sql NAME.db NAME.db
+    sql NAME NAME.tables
     import NAME.db
     import new.db --balances rows.csv --economy guild
     import new.db --balances NAME.csv --economy guild

@@ -216,6 +216,12 @@ const FILES: &[Mistake] = &[
     ("export guild.db", 2, "--economy"),
     ("export guild.db --economy gild", 1, "gild"),
     ("export guild.db --economy system", 1, "system"),
+    ("log none.db", 1, "name a database file"),
+    ("log guild.db --economy gild", 1, "gild"),
+    ("log guild.db --after x", 2, "--after"),
+    ("sql guild.db", 2, "<OUT>"),
+    ("sql guild.db backup.db", 1, "exists already"),
+    ("sql guild.db none/tables.db", 1, "none"),
     (
         "quota show --db guild.db --economy gild",
         1,

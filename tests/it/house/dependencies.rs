@@ -131,7 +131,7 @@ fn crates_depend_only_on_the_crates_listed() {
         ("bursar-work", &["bursar-plugin"]),
         ("bursar-rob", &["bursar-plugin"]),
         ("bursar-malicious", &["bursar-plugin"]),
-        ("bursar-tests", &["bursar-server"]),
+        ("bursar-tests", &["bursar-server", "bursar-storage"]),
     ];
     let direct = direct(&metadata());
     assert_eq!(

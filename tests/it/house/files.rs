@@ -55,10 +55,11 @@ fn files_beyond_the_limit_are_found() {
 /// Text from outside reaches a terminal through one file, which escapes it.
 #[test]
 fn one_file_prints_the_output_of_commands() {
-    // These write data for programs (an archive, the API's description, the schema of manifests), the notices, which
-    // are our own text, and logs, which have their own escapes.
+    // These write data for programs (an archive, records as escaped JSON, the API's description, the schema of
+    // manifests), the notices, which are our own text, and logs, which have their own escapes.
     let others = [
         "commands/export.rs",
+        "commands/log.rs",
         "commands/notices.rs",
         "commands/openapi.rs",
         "commands/plugin/schema.rs",
