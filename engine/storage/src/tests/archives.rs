@@ -241,6 +241,49 @@ fn a_line_has_a_largest_size() {
     }
 }
 
+/// An economy that a build before the log has exported: an account with metadata, an issue, a transfer, one that was
+/// rejected, and a hold.
+const FORMAT_1: &str = include_str!("format_1.jsonl");
+
+#[test]
+fn an_export_of_an_earlier_build_is_imported_with_its_keys_and_heads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = folder.path().join("guild.db");
+    let later = ImportContext {
+        time: TimeSource::even(|| Timestamp(1_800_000_000_000)),
+        ..importing()
+    };
+    let import = |lines: &str| import_file(&to, &later, &mut lines.as_bytes(), &mut |_, _| {});
+    let altered = FORMAT_1.replacen("rent", "Rent", 1);
+    let refused = import(&altered).expect_err("it was altered").to_string();
+    assert!(
+        refused.contains("its hash is not that of its content"),
+        "{refused}"
+    );
+    let report = import(FORMAT_1).expect("it is imported");
+    assert_eq!(report.records, 8);
+    let head = "f9f4322149a6be0d36bbd16e68cdcf6149f04071dfa14d39002f5a5f8b50eef5";
+    let seen: SeenHead = head.parse().expect("a head");
+    let audit = audit_file(&to, &[seen], render, &mut |_, _| {}).expect("the audit runs");
+    assert!(audit.ok, "{audit:#?}");
+    let found = audit.heads.first().expect("one head");
+    assert_eq!(
+        found.seq,
+        Some(8),
+        "the earlier head is that of the last record"
+    );
+    let lock = FileLock::acquire(&to).expect("the lock");
+    let file = OfflineFile::open(lock).expect("it opens");
+    let stored = file.stored(&guild(), &name("t1")).expect("it is read");
+    assert_eq!(stored.map(|stored| stored.status), Some(201));
+    assert_eq!(posted(file.state(), "user:2"), 30);
+    drop(file);
+    let again = folder.path().join("again.db");
+    let lines = exported(&to);
+    let moved = import_file(&again, &later, &mut &*lines, &mut |_, _| {});
+    assert_eq!(moved.expect("it is imported").head, report.head);
+}
+
 #[test]
 fn an_opening_has_a_largest_number() {
     let (folder, _, lines) = furnished();

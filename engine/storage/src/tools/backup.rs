@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use serde::Serialize;
 
@@ -20,6 +20,8 @@ use crate::error::{PRIMARY_CODE, SQLITE_FULL, StorageError};
 use crate::file::header::STAMP_AT;
 use crate::file::lock::canonical;
 use crate::file::stamp::Stamp;
+use crate::index::Index;
+use crate::log::indexing;
 use crate::log::reader::{each_frame, head_at};
 use crate::schema;
 use crate::state::State;
@@ -196,10 +198,11 @@ impl Source<'_> {
         let state = checkpoint::load(&database).map_err(unsound)?;
         let state = state.0;
         if audit {
+            let index = TemporaryIndex::of(copy)?;
             let against = AuditInput {
                 state: Some(&state),
                 heads: &[],
-                index: None,
+                index: Some(&index.index),
             };
             let cancel = Cancel::new();
             let watch = Watch::alone(&cancel);
@@ -222,6 +225,29 @@ impl Source<'_> {
             }
         }
         Ok(state)
+    }
+}
+
+/// An index of a copy, which is removed after the audit. A start on the copy makes its own.
+struct TemporaryIndex {
+    index: Arc<Index>,
+    folder: PathBuf,
+}
+
+impl TemporaryIndex {
+    fn of(copy: &Path) -> Result<Self, BackupError> {
+        let index = indexing::open_whole(copy).map_err(unsound)?;
+        let folder = indexing::folder_of(copy);
+        Ok(Self { index, folder })
+    }
+}
+
+impl Drop for TemporaryIndex {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            let folder = self.folder.display();
+            tracing::warn!(%folder, %error, "the index of the copy could not be removed; remove it");
+        }
     }
 }
 

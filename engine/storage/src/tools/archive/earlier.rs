@@ -13,6 +13,9 @@ use crate::record::{EconomyNumber, Outcome, Record, Salt};
 /// The number of the format.
 pub(super) const FORMAT: u32 = 1;
 
+/// The end of the version of an imported record. It tells the builds before the log from those after it.
+const VERSION_SUFFIX: &str = "+export.1";
+
 /// A record as format 1 writes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,7 +75,8 @@ impl EarlierRecordLine {
             number: EconomyNumber(0),
             seq: self.seq,
             epoch: self.epoch,
-            version: self.version,
+            // Its answers had another form, so the audit does not render them again.
+            version: format!("{}{VERSION_SUFFIX}", self.version),
             recorded_at: self.recorded_at,
             kind: self.kind,
             actor: self.actor,
