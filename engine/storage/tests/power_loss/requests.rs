@@ -244,8 +244,16 @@ pub(crate) fn founding() -> Vec<Submission> {
 /// Opens the economies of a file.
 pub(crate) fn found(storage: &Storage) {
     for submission in founding() {
-        let receiver = storage.submit(submission).expect("the queue has space");
-        receive(receiver).expect("an answer");
+        let began = Instant::now();
+        // A call that has just failed may still keep the writer from its work.
+        loop {
+            let sent = storage.submit(submission.clone());
+            if sent.ok().is_some_and(|receiver| receive(receiver).is_ok()) {
+                break;
+            }
+            assert!(began.elapsed() < PATIENCE, "the economies are not opened");
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 
