@@ -172,17 +172,17 @@ pub enum Violation {
     /// Some account numbers stand for no account.
     #[error("there are {numbers} account numbers and {accounts} accounts")]
     AccountNumbersMiscounted {
-        /// How many numbers are assigned.
+        /// The count of numbers assigned.
         numbers: usize,
-        /// How many accounts there are.
+        /// The number of accounts.
         accounts: usize,
     },
     /// Some asset numbers stand for no asset.
     #[error("there are {numbers} asset numbers and {assets} assets")]
     AssetNumbersMiscounted {
-        /// How many numbers are assigned.
+        /// The count of numbers assigned.
         numbers: usize,
-        /// How many assets there are.
+        /// The number of assets.
         assets: usize,
     },
     /// The recorded use of a quota is wrong.

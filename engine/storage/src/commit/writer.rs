@@ -43,7 +43,7 @@ const GATE_PATIENCE: Duration = Duration::from_millis(1);
 /// The time that the writer waits for a piece of a checkpoint, unless a request comes.
 const PIECE_PATIENCE: Duration = Duration::from_millis(1);
 
-/// A function that opens the journal again after a failure.
+/// A function that opens the log again after a failure.
 pub(crate) type Reopen<L> = Box<dyn FnMut() -> Result<L, StorageError> + Send>;
 
 pub(crate) struct Writer<L> {
@@ -205,7 +205,7 @@ impl<L: Log> Writer<L> {
 
     /// Decides a batch, makes it durable, publishes, and answers.
     fn commit(&mut self, jobs: Vec<QueuedSubmission>) -> Result<(), StorageError> {
-        // After a panic in the journal it is unknown if the txn was committed.
+        // After a panic in the log it is unknown if the txn was committed.
         self.shared.in_hand.store(STAMPING, Ordering::SeqCst);
         let written = catch_unwind(AssertUnwindSafe(|| self.write(&jobs)));
         let written =
@@ -388,7 +388,7 @@ impl<L: Log> Writer<L> {
             Ok(())
         };
         if let Err(error) = leave() {
-            // Everything acknowledged is in the journal; only the next start takes longer.
+            // Everything acknowledged is in the log; only the next start takes longer.
             tracing::warn!(%error, "the last checkpoint was not written");
         }
         if let Err(error) = log.close() {

@@ -1,4 +1,4 @@
-//! What is asked of the file system in a folder, and the calls that have to fail.
+//! The requests made to the file system in a folder, and the calls that have to fail.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
