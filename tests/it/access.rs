@@ -117,7 +117,7 @@ async fn every_route_requires_its_scope() {
 async fn requests_without_a_valid_key_are_unauthorized() {
     let (server, _guild) = TestServer::with_guild(1).await;
     let wrong_secret = format!("bursar_admin_{}", "0".repeat(64));
-    for key in ["", "nonsense", &wrong_secret, "bursar_nobody_00"] {
+    for key in ["", "nonsense", &wrong_secret, "bursar_unknown_00"] {
         let response = server.client(key).get(GUILD).await.unwrap();
         assert_eq!(
             (response.status.as_u16(), response.code()),
@@ -319,12 +319,14 @@ async fn rotating_revoking_and_restoring_a_key_take_effect_immediately() {
         .put_ok("/v1/keys/bot", json!({"revoked": false}))
         .await;
     assert_eq!(status(&second).await, 200);
-    let none = guild.put("/v1/keys/nobody/secret", json!({})).await;
+    let none = guild.put("/v1/keys/unknown/secret", json!({})).await;
     assert_eq!(
         (none.status.as_u16(), none.code()),
         (404, "key_not_found".into())
     );
-    let incomplete = guild.put("/v1/keys/nobody", json!({"revoked": true})).await;
+    let incomplete = guild
+        .put("/v1/keys/unknown", json!({"revoked": true}))
+        .await;
     assert_eq!(
         (incomplete.status.as_u16(), incomplete.code()),
         (422, "key_incomplete".into())

@@ -240,7 +240,7 @@ async fn an_economy_moves_to_another_file_with_its_plugins() {
         "export",
         text(&server.file()),
         "--economy",
-        "nobody",
+        "unknown",
     ]));
     assert!(missing.contains("no such economy"), "{missing}");
     let into_served = stderr_of(&bursar_with_input(

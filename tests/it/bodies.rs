@@ -143,9 +143,9 @@ async fn small_bodies_of_one_economy_leave_memory_for_other_economies() {
         .put_ok("/v1/economies/other/accounts/user:1", json!({}))
         .await;
     // A request without a valid key is refused before it reserves memory.
-    let mut stranger = server.client("bsk_nobody_0000");
+    let mut unknown = server.client("bsk_unknown_0000");
     let path = format!("{GUILD}/transfers");
-    let refused = stranger
+    let refused = unknown
         .post(&path, "k", &posting("user:1", "user:2", 1))
         .await;
     assert_eq!(refused.unwrap().status, 401);

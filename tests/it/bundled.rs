@@ -311,10 +311,10 @@ async fn a_trade_moves_both_sides_or_nothing() {
         1,
         "neither side was transferred"
     );
-    let stranger = guild
+    let outsider = guild
         .call("trade/accept", "a2", "user:3", json!({"trade": 1}))
         .await;
-    assert_eq!(decline_code(&stranger), "not_yours");
+    assert_eq!(decline_code(&outsider), "not_yours");
     guild.transfer("help", "user:3", "user:2", 1).await;
     let created = guild
         .call("trade/accept", "a3", "user:2", json!({"trade": 1}))

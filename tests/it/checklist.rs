@@ -193,7 +193,7 @@ it/fair_faults.rs a_plugin_that_loops_after_losing_is_recorded_and_disabled
 it/fair_faults.rs a_plugin_that_overflows_its_stack_after_losing_is_recorded_and_disabled
 it/fair_faults.rs a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
 it/fair_kills.rs every_nonce_is_accounted_for_after_kills_between_draw_and_commit
-ledger/fair.rs a_call_that_broke_off_draws_the_same_again_under_its_key
+ledger/fair.rs an_aborted_call_gets_the_same_draws_again_under_its_key
 ledger/nonces.rs nonces_are_used_once_and_in_order_and_gaps_are_burned
 
 # a bet that is valid only if it is won
@@ -204,7 +204,7 @@ it/coinflip.rs an_account_at_its_ceiling_cannot_bet
 
 # a conflict that draws again
 it/conflicts.rs a_call_that_conflicts_in_every_attempt_is_given_up_and_moves_nothing
-ledger/fair.rs a_member_who_has_spent_it_meanwhile_is_told_so_and_the_nonce_is_used_up
+ledger/fair.rs a_member_who_has_spent_the_stake_meanwhile_is_refused_and_the_nonce_is_used_up
 
 # a seed that is revealed while a hand is open
 it/seeds.rs a_seed_stays_hidden_until_the_hand_dealt_from_it_is_over

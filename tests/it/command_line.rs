@@ -371,8 +371,8 @@ fn keys_are_managed_on_a_file_that_is_not_served() {
         "key", "create", "--db", db, "--scope", "read", "--name", "owner",
     ]);
     assert!(stderr_of(&owner).contains("choose another name"));
-    let unknown = stderr_of(&bursar(&["key", "rotate", "nobody", "--db", db]));
-    assert!(unknown.contains("there is no key `nobody`"), "{unknown}");
+    let unknown = stderr_of(&bursar(&["key", "rotate", "unknown", "--db", db]));
+    assert!(unknown.contains("there is no key `unknown`"), "{unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

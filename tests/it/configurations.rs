@@ -154,10 +154,10 @@ async fn a_malicious_check_refuses_only_its_own_configuration() {
         findings_of(&response),
         [("/\\u{1b}[2J".to_owned(), "\\u{202e}\\u{7}".to_owned())]
     );
-    let stranger = guild.put(&path, body("need_of_unknown_account")).await;
-    let (pointer, message) = &findings_of(&stranger)[0];
+    let unknown = guild.put(&path, body("need_of_unknown_account")).await;
+    let (pointer, message) = &findings_of(&unknown)[0];
     assert!(
-        pointer.is_empty() && message.contains("no account `user:nobody`"),
+        pointer.is_empty() && message.contains("no account `user:absent`"),
         "{message}"
     );
     assert_eq!(guild.get(&path).await.code(), "plugin_not_found");

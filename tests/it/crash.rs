@@ -82,10 +82,10 @@ pub(crate) async fn create_economy(client: &mut Client) {
             .await
             .unwrap();
     }
-    let purse = json!({"account": "user:1", "asset": "coin", "amount": 1_000_000_000});
+    let issue = json!({"account": "user:1", "asset": "coin", "amount": 1_000_000_000});
     assert_eq!(
         client
-            .post(&format!("{GUILD}/issue"), "purse", &purse)
+            .post(&format!("{GUILD}/issue"), "issue", &issue)
             .await
             .unwrap()
             .status,

@@ -224,8 +224,8 @@ async fn a_requested_pattern_grants_nothing_and_the_refusal_shows_the_grant_to_w
     let (server, mut guild) = TestServer::with_guild(2).await;
     install_rob(&server, &mut guild, 100, 100).await;
     let plugin = guild.get(ROB).await.json();
-    let wishes = json!([{"accounts": "user:*", "read": true, "debit": true}]);
-    assert_eq!(plugin["manifest"]["permissions"]["patterns"], wishes);
+    let requested = json!([{"accounts": "user:*", "read": true, "debit": true}]);
+    assert_eq!(plugin["manifest"]["permissions"]["patterns"], requested);
     assert_eq!(plugin["requested"]["patterns"], Value::Null);
     assert_eq!(plugin["grants"]["patterns"], Value::Null);
 

@@ -89,9 +89,9 @@ async fn recorded_calls_replay_with_the_same_result() {
         before,
         "the file is unchanged"
     );
-    let (code, output) = replay(&file, "nobody", &[]);
+    let (code, output) = replay(&file, "unknown", &[]);
     assert_eq!(code, Some(1));
-    assert!(output.contains("no such call of nobody"), "{output}");
+    assert!(output.contains("no such call of unknown"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -159,14 +159,14 @@ const KEYS: &[Mistake] = &[
         "choose another name",
     ),
     (
-        "key rotate nobody --db guild.db",
+        "key rotate unknown --db guild.db",
         1,
-        "there is no key `nobody`",
+        "there is no key `unknown`",
     ),
     (
-        "key revoke nobody --db guild.db",
+        "key revoke unknown --db guild.db",
         1,
-        "there is no key `nobody`",
+        "there is no key `unknown`",
     ),
     (
         "key revoke admin --db guild.db",

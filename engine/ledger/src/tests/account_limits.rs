@@ -1,4 +1,4 @@
-//! Limits of accounts: each is of one asset, and nobody owes an item.
+//! Limits of accounts: each is of one asset, and an item cannot be owed.
 
 use expect_test::expect;
 

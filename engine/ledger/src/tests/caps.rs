@@ -119,7 +119,7 @@ fn key_takes_back_its_cap_and_not_one_more() {
 }
 
 #[test]
-fn sum_beyond_all_amounts_is_told_as_the_largest() {
+fn a_sum_beyond_the_largest_amount_is_reported_as_the_largest() {
     let mut world = World::after("asset coin; account user:1; account user:2; account user:3");
     world.run("transfer user:1 -> user:2 coin max, user:2 -> user:3 coin max cap=coin/max");
     let Some(Rejection::TransferCap { cap, asked, .. }) = world.rejections.pop() else {

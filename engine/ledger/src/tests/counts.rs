@@ -6,7 +6,7 @@ use super::script::{World, check, id};
 use crate::{AssetId, Books, Day, Flow, Quota};
 
 #[test]
-fn flows_are_told_of_one_asset_and_from_a_day_on() {
+fn flows_of_an_asset_are_returned_from_a_day_on() {
     let mut world = World::after("asset coin; asset gem; account user:1; issue user:1 gem 9");
     world.run("issue user:1 coin 5; burn user:1 coin 2; wait 86400; issue user:1 coin 1");
     let flows = |asset: &str, from: u64| {
@@ -24,7 +24,7 @@ fn flows_are_told_of_one_asset_and_from_a_day_on() {
 }
 
 #[test]
-fn whoever_has_one_of_an_asset_holds_it() {
+fn an_account_with_one_unit_of_an_asset_is_a_holder() {
     let mut world = World::after("asset coin; plugin shop component=a enabled=true");
     for (member, coins) in [(1, 1), (2, 7), (3, 0), (4, 7)] {
         world.run(&format!("account user:{member}"));

@@ -1,10 +1,10 @@
-//! Fair draws: what was drawn is never thrown away, and whether a bet stands never depends on it.
+//! Fair draws: a draw is never discarded, and it never decides if a bet counts.
 
 use expect_test::expect;
 
 use super::script::check;
 
-/// A member and a house with 100 coins each, and a game whose stakes are captured when they expire.
+/// A member and a game's own account with 100 coins each, and a game whose stakes are captured when they expire.
 const GAME: &str = "
     asset coin
     account user:1
@@ -38,7 +38,7 @@ fn a_member_with_no_money_draws_nothing() {
 }
 
 #[test]
-fn a_member_who_has_spent_it_meanwhile_is_told_so_and_the_nonce_is_used_up() {
+fn a_member_who_has_spent_the_stake_meanwhile_is_refused_and_the_nonce_is_used_up() {
     check_game(
         "call A game user:1
          A pay user:1 -> plugin:game coin 10
@@ -98,9 +98,9 @@ fn a_fault_after_a_draw_is_void_and_the_third_switches_the_game_off() {
     );
 }
 
-/// A machine that was busy is nobody's fault; what a game may have brought about counts.
+/// A busy machine does not count against a plugin; an abort that the plugin can cause does.
 #[test]
-fn what_a_plugin_may_break_off_by_itself_counts_like_a_fault() {
+fn an_abort_that_the_plugin_can_cause_counts_as_a_fault() {
     check_game(
         "call A game user:1; A draw 2; A break
          call B game user:1; B draw 2; B break plugin
@@ -121,9 +121,9 @@ fn what_a_plugin_may_break_off_by_itself_counts_like_a_fault() {
     );
 }
 
-/// Nobody can play on then: waiting must not cost a member what is at stake.
+/// The game cannot go on, so a member must not lose the stake by waiting.
 #[test]
-fn stakes_in_a_game_that_was_switched_off_are_free_again_in_time() {
+fn stakes_are_released_when_a_game_was_switched_off_for_its_faults() {
     check_game(
         "call S game user:1; S hold stake user:1 -> plugin:game coin 10; S reply
          call A game user:1; A draw 2; A fault
@@ -210,7 +210,7 @@ fn state_beyond_the_quota_ends_a_call_before_its_draw() {
 }
 
 #[test]
-fn a_call_that_broke_off_draws_the_same_again_under_its_key() {
+fn an_aborted_call_gets_the_same_draws_again_under_its_key() {
     check_game(
         "call A game user:1
          A draw 1000000
@@ -350,7 +350,7 @@ fn room_for_what_a_draw_may_bring_is_kept() {
 
 /// An operator takes away what a stake stands on: else every loss would be void, and every win be paid.
 #[test]
-fn a_hold_that_could_not_be_captured_is_told_before_the_draw() {
+fn a_hold_that_cannot_be_captured_ends_the_call_before_the_draw() {
     check_game(
         "account user:2 credit_limit=coin/50
          call A game user:2

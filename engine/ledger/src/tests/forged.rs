@@ -1,7 +1,7 @@
-//! Results of calls that a host has made up: the ledger asks everything again and takes nobody's word.
+//! Forged results of calls: the ledger repeats every request and trusts no result of a host.
 //!
-//! A host could leave out something that a plugin asked for and never looked at again. No ledger sees that,
-//! and running the component again does: that is a test of `replay`, in `tests/it`.
+//! A host could leave out a request whose answer the plugin never used. The ledger cannot detect that; a run of the
+//! component can, which a test of `replay` in `tests/it` shows.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ const GAME: &str = "
     call R game user:2; R draw 6; R reply
 ";
 
-/// A call that uses nearly everything, as it would be committed; its facts are numbered in the comments.
+/// A call that uses nearly every host function, before its commit. Comments number its exchanges.
 fn played() -> (World, CallResult) {
     let mut world = World::after(GAME);
     world.run(
@@ -284,9 +284,9 @@ fn an_ending_that_does_not_follow_is_not_believed() {
     }
 }
 
-/// A call that was stopped before its draw is refused for the reason that it was told, and for no other.
+/// A call that was stopped before its draw is refused for that reason, and for no other.
 #[test]
-fn a_call_is_stopped_only_by_what_stopped_it() {
+fn a_stopped_call_is_refused_only_for_the_reason_that_stopped_it() {
     let mut world = World::after(GAME);
     world.run("call A game user:1; A pay user:1 -> plugin:game coin 101; A draw 2");
     let told = Rejection::InsufficientFunds {
@@ -312,7 +312,7 @@ fn a_call_is_stopped_only_by_what_stopped_it() {
 /// The record of an aborted call holds its draws, and no effect that a forger could add
 /// it to draw.
 #[test]
-fn a_call_that_broke_off_is_kept_with_its_own_draws_alone() {
+fn an_aborted_call_is_recorded_with_its_own_draws_only() {
     let (world, result) = played();
     let broken = CallResult {
         ending: CallEnding::Broken {
@@ -376,9 +376,9 @@ fn a_run_that_is_not_due_is_not_believed() {
     }
 }
 
-/// Only what has run to an end comes to that end again.
+/// Only a call whose plugin has returned gives the same result when it is repeated.
 #[test]
-fn a_result_says_whether_the_plugin_has_run_to_an_end() {
+fn a_result_shows_if_the_plugin_has_returned() {
     let (_, result) = played();
     let has_run = |ending| {
         let result = CallResult {

@@ -87,7 +87,7 @@ fn released_amount_can_be_spent_again() {
 }
 
 #[test]
-fn hold_past_its_time_is_not_captured_even_if_nobody_has_ended_it() {
+fn an_overdue_hold_is_not_captured_even_if_it_is_still_open() {
     after_setup(
         "hold 1 user:1 -> user:2 coin 60 for=10
          expire 1

@@ -121,7 +121,7 @@ fn each_due_time_has_one_run() {
 }
 
 #[test]
-fn a_run_that_comes_to_nothing_counts_and_one_that_cannot_begin_does_not() {
+fn a_run_that_declines_counts_and_one_that_cannot_start_does_not() {
     check_bank(
         "wait 60
          call A bank plugin:bank due=60000 action=pay; A decline
@@ -150,7 +150,7 @@ fn a_run_that_comes_to_nothing_counts_and_one_that_cannot_begin_does_not() {
 }
 
 #[test]
-fn nobody_but_the_clock_calls_on_behalf_of_a_plugin() {
+fn only_a_schedule_calls_on_behalf_of_a_plugin() {
     check_bank(
         "call A bank plugin:bank
          call B bank user:1 due=60000 action=pay; B reply
@@ -359,9 +359,9 @@ fn only_another_component_can_be_sent_away() {
     );
 }
 
-/// The economy's status is told, and not taken for something that the call would do better to try again.
+/// The answer names the economy's status, and is not a conflict after which the call would run again.
 #[test]
-fn a_call_that_ends_in_a_frozen_economy_is_told_so() {
+fn a_call_that_ends_in_a_frozen_economy_is_refused_for_it() {
     check_bank(
         "call A bank user:1; A pay user:1 -> plugin:bank coin 1
          economy frozen

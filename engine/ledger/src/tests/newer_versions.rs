@@ -158,7 +158,7 @@ fn a_class_of_fuel_is_narrowed_and_never_widened() {
     ] {
         assert_eq!(class(requested, grants), granted, "{grants} of {requested}");
     }
-    // Whoever says nothing of grants at all grants no more than the usual.
+    // A request without grants grants the default at most.
     for (requested, granted) in [
         ("small", small),
         ("standard", standard),

@@ -224,7 +224,7 @@ fn a_run_that_can_no_longer_begin_draws_the_same_when_it_can() {
 
 /// Each member has keys of their own: a key of one member never leads to the draws of another.
 #[test]
-fn another_member_draws_anew_under_the_same_key() {
+fn another_member_gets_new_draws_under_the_same_key() {
     check_game(
         "call A game user:1
          A draw 1000000

@@ -234,9 +234,9 @@ fn refusals_say_how_an_operator_grants_it() {
     );
 }
 
-/// The first part that is too wide is named, with what is asked for and the way without asking.
+/// The refusal names the first part that is too wide, what the manifest requests, and how to grant without a request.
 #[test]
-fn grants_that_are_too_wide_are_told_what_is_asked_for() {
+fn the_refusal_of_a_wide_grant_names_what_is_requested() {
     check_gang(
         "plugin rob component=c requests=debit/issuer:coin,read/user:2,spend/coin/5,state/2000,fuel/small,issue/coin/9
          plugin rob grants=read/user:3
@@ -454,7 +454,7 @@ fn a_pattern_stands_once_and_lets_something_be_done() {
 
 /// A manifest says what it would like, and no caps: these are the operator's.
 #[test]
-fn a_manifest_wishes_for_patterns_without_caps() {
+fn a_manifest_requests_patterns_without_caps() {
     let written =
         r#"{"debit":["issuer:coin"],"patterns":[{"accounts":"user:*","read":true,"debit":true}]}"#;
     let wished: Permissions = serde_json::from_str(written).expect("permissions");

@@ -210,7 +210,7 @@ fn a_way_back_that_has_no_room_ends_the_call_before_its_draw() {
 
 /// A payment by the caller need not be payable back. The caller's room is reserved for secured amounts.
 #[test]
-fn what_the_caller_has_paid_is_owed_back_to_nobody() {
+fn a_payment_of_the_caller_reserves_no_repayment() {
     check_gang(
         "account user:1 ceiling=coin/100
          issue plugin:rob:till coin 10

@@ -279,7 +279,7 @@ fn key_keeps_what_is_absent_and_widens_only_when_told() {
         secret_hash: Digest::of(secret.as_bytes()),
         mode,
     };
-    let none = set(KeyPatch::default(), KeyMode::Put, "of nobody");
+    let none = set(KeyPatch::default(), KeyMode::Put, "of no key");
     let Verdict::Rejected(no) = world.act(&none) else {
         panic!("a new key needs scopes");
     };

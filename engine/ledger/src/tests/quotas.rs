@@ -319,7 +319,7 @@ fn state_after_a_draw_has_a_reserve() {
             world.said
         );
         rounds += 1;
-        assert!(rounds < 100, "it comes to an end");
+        assert!(rounds < 100, "the loop ends");
     }
     let used = world.books.used(Quota::StateBytes, world.at());
     assert!(used <= Some(STATE_AFTER_DRAW_BYTES), "{used:?}");

@@ -1,4 +1,4 @@
-//! Every reason for a no, in the order in which the ledger looks for them.
+//! Every rejection, in the order in which the ledger looks for them.
 
 use expect_test::expect;
 

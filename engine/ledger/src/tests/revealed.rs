@@ -16,7 +16,7 @@ const GAME: &str = "
 
 /// Otherwise a member could abort a call, learn its draws from the public seed, and bet on them.
 #[test]
-fn a_call_that_broke_off_draws_anew_once_its_seed_is_public() {
+fn an_aborted_call_gets_new_draws_once_its_seed_is_public() {
     let mut world = World::after(GAME);
     world.run(
         "call A game user:1; A draw 1000000; A break
@@ -62,7 +62,7 @@ fn a_nonce_that_is_left_over_is_no_good_for_a_public_seed() {
 }
 
 #[test]
-fn a_public_seed_is_told_and_a_hidden_one_is_not() {
+fn a_public_seed_is_shown_and_a_hidden_one_is_not() {
     let mut world = World::after(GAME);
     let told = |world: &World, number| {
         let seed = world.books.server_seed(number);
@@ -83,7 +83,7 @@ fn a_public_seed_is_told_and_a_hidden_one_is_not() {
 /// A call that has drawn and can no longer start loses its draws, so that no member can wait and make them
 /// again.
 #[test]
-fn what_could_not_begin_after_its_draw_draws_anew() {
+fn a_call_that_can_no_longer_start_after_its_draw_gets_new_draws() {
     let mut world = World::after(GAME);
     world.run(
         "call A game user:1; A draw 1000000
@@ -228,7 +228,7 @@ fn a_call_draws_from_where_it_has_begun() {
 
 /// The text that a plugin mixes into its draws is part of their origin, also if the call aborts.
 #[test]
-fn a_call_that_broke_off_after_mixing_is_kept() {
+fn an_aborted_call_that_has_mixed_is_recorded() {
     let mut world = World::after(GAME);
     world.run(
         "call A game user:1; A mix tickets; A draw 1000000; A break

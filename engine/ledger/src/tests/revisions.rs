@@ -1,4 +1,4 @@
-//! The revisions of a plugin: which records have changed how it is installed, and the way back.
+//! The revisions of a plugin: the records that changed its installation, and the return to an earlier one.
 
 use expect_test::expect;
 
@@ -38,9 +38,9 @@ fn what_changes_an_installation_is_a_revision_and_nothing_else_is() {
     );
 }
 
-/// A game that breaks off too often is switched off by its own calls.
+/// A game that aborts too often is switched off by its own calls.
 #[test]
-fn what_only_switches_it_off_names_the_record_that_says_the_rest() {
+fn a_revision_that_only_switches_off_names_the_record_with_the_rest() {
     let mut world = World::after(SHOP);
     let installed = world.books.seq();
     world.run(
@@ -64,7 +64,7 @@ fn what_only_switches_it_off_names_the_record_that_says_the_rest() {
 }
 
 #[test]
-fn so_many_revisions_are_told_and_the_oldest_of_them_can_be_gone_back_to() {
+fn a_limited_number_of_revisions_is_listed_and_the_oldest_can_be_restored() {
     let mut world = World::after(SHOP);
     let installed = world.books.seq();
     for price in 1..REVISIONS_MAX {
@@ -87,7 +87,7 @@ fn so_many_revisions_are_told_and_the_oldest_of_them_can_be_gone_back_to() {
         world.rejections.pop().map(|no| no.kind().code()),
         Some("revision_unknown")
     );
-    // What the oldest one that is told has changed can still be said.
+    // The installation before the oldest listed revision is still known.
     let shop: PluginName = id("shop");
     let plugin = world.books.plugin(&shop).expect("it is installed");
     let (_, before) = plugin.revisions().last().expect("there are some");

@@ -1,5 +1,5 @@
-//! Random histories of games: draws, runs that are due, budgets, caps and classes of fuel, with two members
-//! and two assets. What is drawn, spent and issued is counted here once more, from the records alone.
+//! Random histories of games: draws, scheduled runs, budgets, caps and classes of fuel, with two members
+//! and two assets. Draws, spending and issues are counted here a second time, from the records alone.
 
 mod watch;
 
@@ -81,11 +81,11 @@ enum Step {
     Round(Box<Round>),
 }
 
-/// A call as it is planned; what comes of it depends on the books.
+/// A planned call. Its outcome depends on the books.
 #[derive(Clone, Debug)]
 struct Round {
     request: CallRequest,
-    /// The schedule by which it runs, if nobody asks for it.
+    /// The schedule that starts it; none for a call of a member.
     schedule: Option<&'static str>,
     asks: Vec<HostRequest>,
     ending: CallEnding,
@@ -389,7 +389,7 @@ fn look_at_call(
         | Verdict::RejectedWith(Rejection::BudgetExceeded { .. }, _) => {
             seen.count("refused beyond a budget");
         }
-        Verdict::Broken(_) => seen.count("calls broken off"),
+        Verdict::Broken(_) => seen.count("calls aborted"),
         Verdict::Faulted(_) => seen.count("calls faulted"),
         Verdict::Stale if result.transcript != Transcript::default() => {
             seen.count("calls gone stale");
@@ -428,7 +428,7 @@ const LEAST: [(&str, u64); 21] = [
     ("nonces burned", 5),
     ("rotations", 50),
     ("seeds revealed", 20),
-    ("calls broken off", 20),
+    ("calls aborted", 20),
     ("calls faulted", 5),
     ("calls gone stale", 20),
     ("coins spent within a budget", 40),

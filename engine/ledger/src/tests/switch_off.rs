@@ -1,4 +1,4 @@
-//! A plugin whose calls keep failing is switched off, on record, until somebody switches it on again.
+//! A plugin whose calls keep failing is switched off, on record, until an operator switches it on again.
 
 use expect_test::expect;
 
@@ -92,7 +92,7 @@ fn only_the_installation_whose_calls_were_counted_is_switched_off() {
 }
 
 #[test]
-fn a_call_under_way_does_not_commit_and_the_next_is_told_why_not() {
+fn a_running_call_does_not_commit_and_the_next_is_refused_with_the_reason() {
     let mut world = World::after(SETUP);
     world.run("call A game user:1; A pay user:1 -> plugin:game coin 10");
     let as_of = game(&world).version;
@@ -106,7 +106,7 @@ fn a_call_under_way_does_not_commit_and_the_next_is_told_why_not() {
     .assert_eq(&world.said);
 }
 
-/// Nobody can play on then: as where a game broke off after draws, waiting costs a member nothing.
+/// The game cannot go on, so waiting costs a member nothing, as after draws that were void.
 #[test]
 fn stakes_are_free_again_in_time() {
     let mut world = World::after(SETUP);

@@ -175,7 +175,7 @@ impl Watch {
                 *of_all += amount;
                 check_cap(&caps.per_day, asset, *of_all);
             }
-            assert!(bound, "{source} is beneath no pattern");
+            assert!(bound, "no pattern covers {source}");
         }
         taken
     }

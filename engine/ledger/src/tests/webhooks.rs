@@ -1,4 +1,4 @@
-//! Webhooks: PUTs of them, and where they are told to go on.
+//! Webhooks: their changes, and the position from which they continue.
 
 use expect_test::expect;
 

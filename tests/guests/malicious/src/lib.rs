@@ -230,7 +230,7 @@ fn check(config: &Config, report: &mut ConfigReport) {
         CheckTrick::NeedOfNoAccount => report.needs.push(need("\u{1b}[2J", 1)),
         CheckTrick::NeedOfAnIssuer => report.needs.push(need("issuer:coin", 1)),
         CheckTrick::NeedOfNothing => report.needs.push(need("user:1", 0)),
-        CheckTrick::NeedOfUnknownAccount => report.needs.push(need("user:nobody", 1)),
+        CheckTrick::NeedOfUnknownAccount => report.needs.push(need("user:absent", 1)),
         CheckTrick::AskForName => drop(black_box(imports::call::name())),
         CheckTrick::AskForAccount => drop(black_box(imports::call::own_account(Some("till")))),
         CheckTrick::ReadBalance => drop(black_box(imports::ledger::balance("user:1", "coin"))),

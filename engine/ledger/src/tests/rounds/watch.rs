@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Used {
     Up,
-    /// By a call that broke off: another try with its key draws from there again.
+    /// By an aborted call: another attempt under its key gets the same draws.
     Bound(Arc<str>, DrawOrigin),
 }
 
