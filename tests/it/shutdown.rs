@@ -4,7 +4,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use bursar_server::client::Response;
-use bursar_server::serve::Ended;
+use bursar_server::serve::ShutdownOutcome;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -39,7 +39,7 @@ async fn a_server_whose_writer_failed_reports_it_and_stops() {
             break;
         }
     }
-    assert_eq!(server.wait_for_end().await, Ended::GaveUp);
+    assert_eq!(server.wait_for_end().await, ShutdownOutcome::GaveUp);
 }
 
 /// Overwrites everything of a file but its first page with zeros.
@@ -88,7 +88,11 @@ async fn an_unfinished_request_does_not_block_the_shutdown() {
             .await;
     let stream = send_unfinished_request(server.address(), &server.admin_key).await;
     let (folder, ended) = server.stop().await;
-    assert_eq!(ended, Ended::InOrder, "only the client was disconnected");
+    assert_eq!(
+        ended,
+        ShutdownOutcome::InOrder,
+        "only the client was disconnected"
+    );
     assert_audit_passes(&folder.path().join("test.db"));
     // The request had no response before that: the server did not wait for the body's own timeout.
     let answered = stream.try_read(&mut [0; 1]);
@@ -126,7 +130,7 @@ async fn a_plugin_that_does_not_return_does_not_block_the_shutdown() {
     let honest = "/v1/economies/guild/plugins/malicious/actions/honest";
     while other.post(honest, "k", &call).await.unwrap().code() != "overloaded" {}
     let (folder, ended) = server.stop().await;
-    let Ended::Late { left } = ended else {
+    let ShutdownOutcome::Late { left } = ended else {
         panic!("the server waited for the plugin: {ended:?}");
     };
     assert_eq!(left, ["a plugin's call"]);

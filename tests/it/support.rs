@@ -9,7 +9,7 @@ use bursar_server::bodies::{BodyBounds, BodyLimiter};
 use bursar_server::client::{Address, Client, Response};
 use bursar_server::clock;
 use bursar_server::http::render;
-use bursar_server::serve::{Ended, STOP_PATIENCE, Server, Setup, SocketAccess};
+use bursar_server::serve::{STOP_PATIENCE, Server, Setup, ShutdownOutcome, SocketAccess};
 use bursar_server::service::CallBounds;
 use bursar_server::webhooks::WebhookSetup;
 use bursar_storage::{AuditReport, MaintenanceConfig, Storage, audit_file};
@@ -37,7 +37,7 @@ pub(crate) struct TestServer {
     /// The storage of the served file, for what the HTTP API does not offer.
     pub(crate) storage: Storage,
     stop: oneshot::Sender<()>,
-    running: JoinHandle<Ended>,
+    running: JoinHandle<ShutdownOutcome>,
 }
 
 impl TestServer {
@@ -202,12 +202,12 @@ impl TestServer {
     /// Stops the server in order and returns its folder.
     pub(crate) async fn into_folder(self) -> TempDir {
         let (folder, ended) = self.stop().await;
-        assert_eq!(ended, Ended::InOrder);
+        assert_eq!(ended, ShutdownOutcome::InOrder);
         folder
     }
 
     /// Stops the server and returns its folder and how it ended.
-    pub(crate) async fn stop(self) -> (TempDir, Ended) {
+    pub(crate) async fn stop(self) -> (TempDir, ShutdownOutcome) {
         self.stop.send(()).expect("the server runs");
         (
             self.folder,
@@ -216,7 +216,7 @@ impl TestServer {
     }
 
     /// Waits up to a minute for a server that ends without being stopped, and returns how it ended.
-    pub(crate) async fn wait_for_end(self) -> Ended {
+    pub(crate) async fn wait_for_end(self) -> ShutdownOutcome {
         let ended = tokio::time::timeout(Duration::from_mins(1), self.running).await;
         ended
             .expect("the server ends within a minute")

@@ -32,10 +32,11 @@ use crate::sandbox;
 /// A host that checks components and keeps them loaded. Clones share all state.
 #[derive(Clone)]
 pub struct PluginHost {
-    inner: Arc<Inner>,
+    inner: Arc<SharedHost>,
 }
 
-struct Inner {
+/// The state that all clones of a host share.
+struct SharedHost {
     engine: Engine,
     linker: Linker<Guest>,
     limits: Limits,
@@ -66,7 +67,7 @@ impl PluginHost {
         let linker = sandbox::linker(&engine).map_err(|error| failed(&format!("{error:#}")))?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| failed(&error.to_string()))?;
         let ready = RwLock::default();
-        let inner = Inner {
+        let inner = SharedHost {
             engine,
             linker,
             limits,
@@ -92,7 +93,7 @@ impl PluginHost {
                 .map_or_else(|| self.compile(bytes), Ok)
         };
         self.check_with(bytes, compile_uncached, |manifest| {
-            let Inner {
+            let SharedHost {
                 engine,
                 compiler,
                 cache,
@@ -116,7 +117,7 @@ impl PluginHost {
         compile_uncached: impl FnOnce() -> Result<Component, LoadError> + Send,
         try_manifest: impl FnOnce(&str) -> Result<(), LoadError> + Send,
     ) -> Result<CheckedComponent, LoadError> {
-        let Inner {
+        let SharedHost {
             engine,
             linker,
             limits,
@@ -250,14 +251,14 @@ impl PluginHost {
 
     /// Returns a component from the machine code in the cache.
     fn cached_component(&self, bytes: &[u8]) -> Option<Component> {
-        let Inner { engine, cache, .. } = &*self.inner;
+        let SharedHost { engine, cache, .. } = &*self.inner;
         let artifact = cache.as_ref()?.get(engine, &Digest::of(bytes))?;
         compiler::load(engine, &artifact).ok()
     }
 
     /// Compiles a component that has passed all earlier stages, and stores the machine code in the cache.
     fn compile(&self, bytes: &[u8]) -> Result<Component, LoadError> {
-        let Inner {
+        let SharedHost {
             engine,
             compiler,
             cache,

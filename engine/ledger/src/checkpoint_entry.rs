@@ -83,7 +83,7 @@ pub enum CheckpointEntry {
 
 impl Books {
     /// Returns the entries of a checkpoint of these books, created one at a time.
-    pub fn into_items(self) -> impl Iterator<Item = CheckpointEntry> + Send {
+    pub fn into_entries(self) -> impl Iterator<Item = CheckpointEntry> + Send {
         let economy = Entry::Economy {
             seed: self.seed,
             opened_at: self.opened_at,
@@ -103,7 +103,7 @@ impl Books {
                     .into_iter()
                     .map(|(key, origin)| Entry::Bound(key, origin)),
             )
-            .chain(self.spends.into_iter().flat_map(spend_items))
+            .chain(self.spends.into_iter().flat_map(spend_entries))
             .chain(
                 self.client_seeds
                     .into_iter()
@@ -141,7 +141,7 @@ impl Books {
             .chain(
                 self.plugins
                     .into_iter()
-                    .flat_map(|(id, plugin)| plugin_items(id, &plugin)),
+                    .flat_map(|(id, plugin)| plugin_entries(id, &plugin)),
             )
             .chain(self.keys.into_iter().map(|(id, key)| Entry::Key(id, key)))
             .chain(
@@ -229,14 +229,14 @@ impl Books {
     }
 }
 
-fn spend_items(
+fn spend_entries(
     (day, counters): (Day, OrdMap<BudgetCounter, u64>),
 ) -> impl Iterator<Item = CheckpointEntry> + Send + use<> {
     let counters = counters.into_iter();
     counters.map(move |(counter, amount)| CheckpointEntry::Spend(day, counter, amount))
 }
 
-fn plugin_items(
+fn plugin_entries(
     id: PluginName,
     plugin: &Plugin,
 ) -> impl Iterator<Item = CheckpointEntry> + Send + use<> {

@@ -121,7 +121,7 @@ pub use decide::{Verdict, decide};
 pub use decision::{Change, Decision};
 pub use digest::{Digest, Sha256Writer};
 pub use document::{Document, DocumentError, check_document};
-pub use draw::book::{ActiveSeed, ClientSeed, DrawBook, SeedView};
+pub use draw::book::{ActiveSeed, ClientSeed, DrawBook, ServerSeed};
 pub use draw::change::{DrawChange, DrawUse};
 pub use draw::{ClientSeedError, ClientSeedText, Draw, DrawOrigin, Seed};
 pub use economy::{Day, EconomyStatus, Flow, Reversal};

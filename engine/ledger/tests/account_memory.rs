@@ -116,7 +116,7 @@ fn grown(accounts: u64) -> usize {
 /// Returns the bytes of an account in restored books, and the nanoseconds that its entry took beyond
 /// decoding.
 fn restored(accounts: u64) -> (usize, u64) {
-    let entries = books(accounts).into_items();
+    let entries = books(accounts).into_entries();
     let lines: Vec<String> = entries
         .map(|entry| serde_json::to_string(&entry).expect("JSON"))
         .collect();

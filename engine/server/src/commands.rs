@@ -71,13 +71,13 @@ enum Command {
     Key(key::Key),
     /// Show, raise and lower the quotas of an economy.
     #[command(subcommand)]
-    Quota(quota::Quotas),
+    Quota(quota::QuotaCommand),
     /// Show the time of a database file, and set it after the clock of the machine was wrong.
     #[command(subcommand)]
-    Clock(clock::Clock),
+    Clock(clock::ClockCommand),
     /// Check plugins and replay their calls.
     #[command(subcommand)]
-    Plugin(plugin::Plugin),
+    Plugin(plugin::PluginCommand),
     /// Verify the receipt of a call: its draws, its effects and the run of its component.
     Verify(verify::Verify),
     /// Compile a component for the server that has started this process.

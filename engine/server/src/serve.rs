@@ -29,8 +29,8 @@ use crate::service::{CallBounds, Service};
 use crate::webhooks::{WebhookSetup, Webhooks};
 use crate::{http, random};
 use connections::ConnectionServer;
-pub use shutdown::Ended;
 use shutdown::Shutdown;
+pub use shutdown::ShutdownOutcome;
 pub(crate) use sockets::group_id;
 use sockets::{OWNER_ONLY, Socket};
 pub use sockets::{SocketAccess, SocketMode, SocketModeError};
@@ -225,7 +225,7 @@ impl Server {
 
     /// Serves requests until `stop` completes or the writer gives the file up. Then ends the requests in flight, commits
     /// queued submissions and closes the file, within the deadline of the shutdown.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Ended {
+    pub async fn run(self, stop: impl Future<Output = ()>) -> ShutdownOutcome {
         let stopping = self.stopping;
         let stopped = stopping.subscribe();
         let connections = ConnectionServer::new(self.router, CONNECTIONS_MAX);

@@ -55,7 +55,7 @@ pub(crate) fn pieces(
         .collect();
     let lines = numbered.into_iter().flat_map(move |(economy, number)| {
         let books = state.books(&economy).map(|books| Books::clone(books));
-        let entries = books.into_iter().flat_map(Books::into_items);
+        let entries = books.into_iter().flat_map(Books::into_entries);
         let first = CheckpointLine::Economy(economy, number);
         std::iter::once(first).chain(entries.map(|entry| CheckpointLine::Entry(Box::new(entry))))
     });

@@ -56,7 +56,7 @@ pub struct SimulationResult {
     /// The largest loss of a member in one round.
     pub worst_for_member: i64,
     /// The largest loss of the operator in one round.
-    pub worst_for_house: i64,
+    pub worst_for_operator: i64,
 }
 
 impl SimulationResult {
@@ -75,7 +75,7 @@ struct LaneTotals {
     returned: f64,
     squares: f64,
     worst_for_member: i64,
-    worst_for_house: i64,
+    worst_for_operator: i64,
 }
 
 impl LaneTotals {
@@ -86,7 +86,7 @@ impl LaneTotals {
         self.returned += returned;
         self.squares += returned * returned;
         self.worst_for_member = self.worst_for_member.max(gain.saturating_neg());
-        self.worst_for_house = self.worst_for_house.max(gain);
+        self.worst_for_operator = self.worst_for_operator.max(gain);
     }
 
     fn merge(self, other: Self) -> Self {
@@ -94,7 +94,7 @@ impl LaneTotals {
             returned: self.returned + other.returned,
             squares: self.squares + other.squares,
             worst_for_member: self.worst_for_member.max(other.worst_for_member),
-            worst_for_house: self.worst_for_house.max(other.worst_for_house),
+            worst_for_operator: self.worst_for_operator.max(other.worst_for_operator),
         }
     }
 
@@ -110,7 +110,7 @@ impl LaneTotals {
             margin_ppm: 3.29 * deviation / count.sqrt() * 1e6,
             deviation,
             worst_for_member: self.worst_for_member,
-            worst_for_house: self.worst_for_house,
+            worst_for_operator: self.worst_for_operator,
         }
     }
 }

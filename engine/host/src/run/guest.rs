@@ -139,7 +139,7 @@ impl Guest {
 
     /// Sends a request to the responder.
     pub(crate) fn request(&mut self, request: HostRequest) -> Result<HostResponse> {
-        self.responder("made a request")?.perform(request)
+        self.responder("made a request")?.answer(request)
     }
 
     /// Sends a request for a draw. The first draw takes a nonce, unless the call is certain to be rejected.
@@ -147,7 +147,7 @@ impl Guest {
         let mut origin = self.origin.take();
         let responder = self.responder("drew")?;
         responder.draw_from(|call| origin.take().map(|origin| origin(call)));
-        let response = responder.perform(request);
+        let response = responder.answer(request);
         self.origin = origin;
         response
     }

@@ -75,9 +75,9 @@ impl TranscriptReplay {
 
 impl Responder {
     /// Responds to a request.
-    pub(crate) fn perform(&mut self, request: HostRequest) -> Result<HostResponse> {
+    pub(crate) fn answer(&mut self, request: HostRequest) -> Result<HostResponse> {
         match self {
-            Self::Draft(draft) => Ok(draft.perform(request)),
+            Self::Draft(draft) => Ok(draft.answer(request)),
             Self::Replay(replay) => replay.respond(&request),
         }
     }

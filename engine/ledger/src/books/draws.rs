@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ApplyError, Books};
 use crate::call::request::CallRequest;
 use crate::draw::DrawOrigin;
-use crate::draw::book::{ActiveSeed, ClientSeed, DrawBook, SeedView};
+use crate::draw::book::{ActiveSeed, ClientSeed, DrawBook, ServerSeed};
 use crate::draw::change::{DrawChange, DrawUse};
 use crate::id::{AccountId, PluginName};
 use crate::limits::{BOUND_NONCES_MAX, NONCES_AHEAD_MAX};
@@ -22,12 +22,12 @@ impl Books {
     }
 
     /// Returns a server seed that was committed to.
-    pub fn server_seed(&self, number: u64) -> Option<SeedView> {
+    pub fn server_seed(&self, number: u64) -> Option<ServerSeed> {
         if number == 0 || number > self.draws.active.saturating_add(1) {
             return None;
         }
         let seed = self.seed.server_seed(number);
-        Some(SeedView {
+        Some(ServerSeed {
             number,
             commitment: seed.commitment(),
             revealed: (number < self.draws.first_hidden()).then_some(seed),

@@ -149,7 +149,7 @@ impl Draft {
     }
 
     /// Answers a request of the plugin and adds the exchange to the transcript.
-    pub fn perform(&mut self, request: HostRequest) -> HostResponse {
+    pub fn answer(&mut self, request: HostRequest) -> HostResponse {
         let response = self.respond(&request);
         self.exchanges.push(Exchange {
             request,

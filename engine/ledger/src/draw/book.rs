@@ -75,7 +75,7 @@ pub struct ActiveSeed {
 
 /// The public properties of a server seed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SeedView {
+pub struct ServerSeed {
     /// The number.
     pub number: u64,
     /// The commitment, which was public before the first draw.

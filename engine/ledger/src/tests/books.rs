@@ -113,7 +113,7 @@ fn every_piece_fits_in_one_place_once() {
          A set k v
          A reply",
     );
-    let items: Vec<CheckpointEntry> = world.books.clone().into_items().collect();
+    let items: Vec<CheckpointEntry> = world.books.clone().into_entries().collect();
     for item in &items {
         let opens = matches!(item, CheckpointEntry::Economy { .. });
         assert_eq!(Books::restore(&mut None, item.clone()), opens, "{item:?}");

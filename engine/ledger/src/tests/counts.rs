@@ -120,7 +120,7 @@ fn metadata_of_assets_counts_and_so_does_each_reversal() {
     "#]]
     .assert_eq(&world.said);
     let mut restored = None;
-    for item in world.books.clone().into_items() {
+    for item in world.books.clone().into_entries() {
         assert!(Books::restore(&mut restored, item));
     }
     let restored = restored.expect("the books");

@@ -126,7 +126,7 @@ fn call_numbers_its_draws_from_zero() {
             index,
         }
         .below(range);
-        assert_eq!(draft.perform(ask), HostResponse::Drawn(drawn));
+        assert_eq!(draft.answer(ask), HostResponse::Drawn(drawn));
     }
 }
 

@@ -83,7 +83,7 @@ impl Plan {
                 let bound = snapshot.bound_origin(&self.request).cloned();
                 draft.draw_from(bound.unwrap_or_else(fresh));
             }
-            if let HostResponse::Ends(rejection) = draft.perform(ask.clone()) {
+            if let HostResponse::Ends(rejection) = draft.answer(ask.clone()) {
                 stopped = Some(CallEnding::Stopped(rejection));
                 break;
             }

@@ -43,7 +43,7 @@ fn restore(entries: impl IntoIterator<Item = CheckpointEntry>) -> Option<Books> 
 
 /// Restores the entries of books in which some accounts have other numbers.
 fn restore_with(books: &Books, number: impl Fn(&str, u32) -> u32) -> Option<Books> {
-    let entries = books.clone().into_items().map(|mut entry| {
+    let entries = books.clone().into_entries().map(|mut entry| {
         if let CheckpointEntry::Account(name, account) = &mut entry {
             let account = Arc::make_mut(account);
             account.number = AccountNumber(number(name.as_str(), account.number.0));
@@ -163,7 +163,7 @@ fn a_number_beyond_the_highest_quota_does_not_fit() {
 fn books_without_one_of_their_accounts_are_not_complete() {
     let books = World::after(SETUP).books;
     let without = |name: &str| {
-        let entries = books.clone().into_items();
+        let entries = books.clone().into_entries();
         let others = entries.filter(|entry| {
             !matches!(entry, CheckpointEntry::Account(of, _) if of.as_str() == name)
                 && !matches!(entry, CheckpointEntry::Asset(of, ..) if of.as_str() == name)
@@ -186,7 +186,7 @@ proptest! {
         let is_numbered = |entry: &CheckpointEntry| {
             matches!(entry, CheckpointEntry::Account(..) | CheckpointEntry::Asset(..))
         };
-        let entries = books.clone().into_items();
+        let entries = books.clone().into_entries();
         let (mut numbered, others): (Vec<_>, Vec<_>) = entries.partition(is_numbered);
         let mut keys = keys.iter().cycle();
         numbered.sort_by_cached_key(|_| keys.next());

@@ -289,9 +289,9 @@ proptest! {
     fn pieces_rebuild_the_books(steps in history()) {
         let books = play(&steps, |_, _, _, _| {}).books;
         let mut rebuilt = None;
-        for item in books.clone().into_items() {
-            let item: CheckpointEntry = through_json(&item);
-            prop_assert!(Books::restore(&mut rebuilt, item));
+        for entry in books.clone().into_entries() {
+            let entry: CheckpointEntry = through_json(&entry);
+            prop_assert!(Books::restore(&mut rebuilt, entry));
         }
         prop_assert_eq!(rebuilt, Some(books));
     }

@@ -484,7 +484,7 @@ fn counts_are_taken_apart_and_together() {
     );
     world.run("quota holds=3");
     let mut restored = None;
-    for item in world.books.clone().into_items() {
+    for item in world.books.clone().into_entries() {
         assert!(Books::restore(&mut restored, item));
     }
     assert_eq!(restored.as_ref(), Some(&world.books));

@@ -218,7 +218,7 @@ fn a_call_draws_from_where_it_has_begun() {
     draft.draw_from(origin(1));
     draft.draw_from(origin(2));
     assert_eq!(draft.origin(), Some(&origin(2)), "nothing is drawn yet");
-    draft.perform(HostRequest::Draw {
+    draft.answer(HostRequest::Draw {
         range: 6,
         label: "die".into(),
     });

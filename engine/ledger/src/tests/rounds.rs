@@ -149,7 +149,7 @@ impl Round {
             if ask.is_draw() && draft.awaits_origin() {
                 draft.draw_from(self.origin(&request, books));
             }
-            if let HostResponse::Ends(rejection) = draft.perform(ask.clone()) {
+            if let HostResponse::Ends(rejection) = draft.answer(ask.clone()) {
                 ending = CallEnding::Stopped(rejection);
                 break;
             }

@@ -318,7 +318,7 @@ impl World {
                     };
                     draft.draw_from(origin.clone());
                 }
-                said(&draft.perform(ask))
+                said(&draft.answer(ask))
             }
             Some(Run::Refused(..)) | None => panic!("no call `{call}` is under way"),
         }

@@ -157,7 +157,7 @@ fn webhooks_come_back_from_a_checkpoint() {
     let mut world = World::after("webhook bot url=https://bot.example kinds=transfer");
     world.act(&replay(1));
     let mut restored = None;
-    for item in world.books.clone().into_items() {
+    for item in world.books.clone().into_entries() {
         let text = serde_json::to_string(&item).expect("a piece is JSON");
         let item = serde_json::from_str(&text).expect("JSON is a piece");
         assert!(Books::restore(&mut restored, item));

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::clock as file_clock;
 use super::error::{CommandError, CommandResult};
-use super::owner::{Access, LONG_PATIENCE, access, check_exists, into_body};
+use super::owner::{FileAccess, LONG_PATIENCE, access, check_exists, into_body};
 use super::progress::progress;
 use super::runtime::block_on;
 use super::style;
@@ -40,7 +40,7 @@ impl Audit {
             )));
         }
         let report = match access(&self.file)? {
-            Access::Free(lock) => {
+            FileAccess::Free(lock) => {
                 // The audit itself takes the lock while it reads.
                 drop(lock);
                 let report = audit_file(&self.file, &self.heads, render, &mut progress("audited"));
@@ -53,7 +53,7 @@ impl Audit {
                 };
                 serde_json::to_value(report).map_err(CommandError::new)?
             }
-            Access::Served(client) => {
+            FileAccess::Served(client) => {
                 style::remark("A server uses this file and makes the audit.");
                 block_on(audit_served(*client, &self.heads))??
             }

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::error::{CommandError, CommandResult};
-use super::owner::{Access, LONG_PATIENCE, access, check_exists, into_body};
+use super::owner::{FileAccess, LONG_PATIENCE, access, check_exists, into_body};
 use super::progress::progress;
 use super::runtime::block_on;
 use super::style;
@@ -37,7 +37,7 @@ impl Backup {
             quick: self.quick,
         };
         let report = match access(&self.file)? {
-            Access::Free(lock) => {
+            FileAccess::Free(lock) => {
                 // The backup itself takes the lock while it reads.
                 drop(lock);
                 let mut progress = progress("verified");
@@ -46,7 +46,7 @@ impl Backup {
                 serde_json::to_value(report.map_err(CommandError::new)?)
                     .map_err(CommandError::new)?
             }
-            Access::Served(client) => {
+            FileAccess::Served(client) => {
                 style::remark("A server uses this file and makes the copy.");
                 block_on(back_up_served(*client, &request))??
             }

@@ -8,14 +8,14 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::error::{CommandError, CommandResult};
-use super::owner::{Access, access, check_exists, into_body};
+use super::owner::{FileAccess, access, check_exists, into_body};
 use super::runtime::block_on;
 use super::style;
 use crate::clock;
 use crate::http::render;
 
 #[derive(Subcommand, Debug)]
-pub(super) enum Clock {
+pub(super) enum ClockCommand {
     /// Show the time of a database file and of the machine, also while a server uses the file.
     Show(ClockOptions),
     /// Set the time of a database file to that of the machine, on record. No server may use the file.
@@ -33,7 +33,7 @@ pub(super) struct ClockOptions {
     json: bool,
 }
 
-impl Clock {
+impl ClockCommand {
     pub(super) fn run(self) -> CommandResult {
         match self {
             Self::Show(database) => database.show(),
@@ -46,14 +46,14 @@ impl ClockOptions {
     fn show(self) -> CommandResult {
         check_exists(&self.db)?;
         let report = match access(&self.db)? {
-            Access::Free(lock) => {
+            FileAccess::Free(lock) => {
                 // `clock_of_file` itself takes the lock while it reads.
                 drop(lock);
                 let report: ClockReport =
                     clock_of_file(&self.db, &clock::system()).map_err(CommandError::new)?;
                 serde_json::to_value(report).map_err(CommandError::new)?
             }
-            Access::Served(mut client) => {
+            FileAccess::Served(mut client) => {
                 let ready = block_on(async move {
                     let response = client.get("/readyz").await;
                     into_body(&response.map_err(CommandError::new)?)
@@ -79,8 +79,8 @@ impl ClockOptions {
         let file = self.db.display();
         match access(&self.db)? {
             // `set_clock_of_file` itself takes the lock while it writes.
-            Access::Free(lock) => drop(lock),
-            Access::Served(_) => {
+            FileAccess::Free(lock) => drop(lock),
+            FileAccess::Served(_) => {
                 return Err(CommandError::new(format!(
                     "{file} is being served and keeps its time: stop the server, run this command again, and start the \
                      server"

@@ -12,14 +12,14 @@ use super::input;
 use crate::bundled;
 
 /// The bytes of a component before any check.
-pub(super) struct Component {
+pub(super) struct ComponentSource {
     /// The path of the file, or `bundled:` and the name.
     name: String,
     digest: Digest,
     bytes: Cow<'static, [u8]>,
 }
 
-impl Component {
+impl ComponentSource {
     /// Reads a `.wasm` file.
     pub(super) fn read(path: &Path) -> Result<Self, CommandError> {
         let name = path.display().to_string();

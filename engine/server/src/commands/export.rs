@@ -9,7 +9,7 @@ use bursar_storage::{ArchiveError, export_file};
 use clap::Args;
 
 use super::error::{CommandError, CommandResult};
-use super::owner::{Access, LONG_PATIENCE, access, check_exists, into_body};
+use super::owner::{FileAccess, LONG_PATIENCE, access, check_exists, into_body};
 use super::progress::progress;
 use super::runtime::block_on;
 use super::style;
@@ -35,7 +35,7 @@ impl Export {
         }
         let mut output = io::BufWriter::new(io::stdout().lock());
         match access(&self.file)? {
-            Access::Free(lock) => {
+            FileAccess::Free(lock) => {
                 // The export itself takes the lock while it reads.
                 drop(lock);
                 let mut write = |line: Vec<u8>| output.write_all(&line);
@@ -43,7 +43,7 @@ impl Export {
                 export_file(&self.file, &self.economy, &mut write, &mut progress)
                     .map_err(CommandError::new)?;
             }
-            Access::Served(client) => {
+            FileAccess::Served(client) => {
                 style::remark("A server uses this file and exports the economy.");
                 block_on(export_served(*client, &self.economy, &mut output))??;
             }

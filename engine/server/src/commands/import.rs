@@ -17,14 +17,14 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::error::{CommandError, CommandResult};
-use super::owner::{Access, LONG_PATIENCE, access, check_exists, detail};
+use super::owner::{FileAccess, LONG_PATIENCE, access, check_exists, detail};
 use super::progress::progress;
 use super::runtime::{block_on, compiler};
 use super::style;
 use crate::bodies::{BodyBounds, BodyLimiter};
 use crate::client::Client;
 use crate::http::render;
-use crate::serve::{Ended, STOP_PATIENCE, Server, Setup};
+use crate::serve::{STOP_PATIENCE, Server, Setup, ShutdownOutcome};
 use crate::service::{CallBounds, SYSTEM};
 use crate::webhooks::WebhookSetup;
 use crate::{clock, random};
@@ -85,8 +85,8 @@ fn import_economy(file: &std::path::Path) -> CommandResult {
     }
     match access(file)? {
         // The import itself takes the lock while it writes.
-        Access::Free(lock) => drop(lock),
-        Access::Served(_) => {
+        FileAccess::Free(lock) => drop(lock),
+        FileAccess::Served(_) => {
             let path = file.display();
             return Err(CommandError::new(format!(
                 "{path} is being served: stop the server first, then import the economy"
@@ -124,12 +124,12 @@ fn import_balances(
     let opening = OpeningImport::read(list, economy, options, clock::wall())?;
     block_on(async {
         let mut target = match access(&file)? {
-            Access::Served(client) => {
+            FileAccess::Served(client) => {
                 let mut client = client.with_patience(LONG_PATIENCE);
                 check_open_served(&mut client, &opening).await?;
                 ImportTarget::Served(client)
             }
-            Access::Free(lock) => {
+            FileAccess::Free(lock) => {
                 let offline = OfflineFile::open(lock).map_err(CommandError::new)?;
                 check_open_offline(offline.state(), &opening)?;
                 ImportTarget::Offline(offline)
@@ -219,14 +219,14 @@ async fn issue_with_own_server(
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async { drop(stopped.await) }));
     let result = match access(&file) {
-        Ok(Access::Served(mut client)) => issue(&mut client, opening, rows).await,
-        Ok(Access::Free(_)) => Err(CommandError::new(
+        Ok(FileAccess::Served(mut client)) => issue(&mut client, opening, rows).await,
+        Ok(FileAccess::Free(_)) => Err(CommandError::new(
             "the server for the import closed the file; try again",
         )),
         Err(error) => Err(error),
     };
     drop(stop);
-    let closed = matches!(running.await, Ok(Ended::InOrder));
+    let closed = matches!(running.await, Ok(ShutdownOutcome::InOrder));
     result?;
     if closed {
         return Ok(());

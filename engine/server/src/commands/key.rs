@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::error::{CommandError, CommandResult};
-use super::owner::{Access, access, check_exists, into_body};
+use super::owner::{FileAccess, access, check_exists, into_body};
 use super::runtime::{block_on, host};
 use super::style;
 use crate::client::Client;
@@ -230,8 +230,8 @@ impl DatabaseFile {
     async fn apply(&self, change: KeyChange) -> Result<Value, CommandError> {
         check_exists(&self.db)?;
         match access(&self.db)? {
-            Access::Free(lock) => self.apply_offline(lock, change).await,
-            Access::Served(client) => apply_served(*client, change).await,
+            FileAccess::Free(lock) => self.apply_offline(lock, change).await,
+            FileAccess::Served(client) => apply_served(*client, change).await,
         }
     }
 
@@ -266,11 +266,11 @@ impl DatabaseFile {
     fn list(&self) -> Result<Value, CommandError> {
         check_exists(&self.db)?;
         match access(&self.db)? {
-            Access::Free(lock) => {
+            FileAccess::Free(lock) => {
                 let state = load_file(&lock).map_err(CommandError::new)?;
                 Ok(keys_of(&state).get("keys").cloned().unwrap_or_default())
             }
-            Access::Served(mut client) => {
+            FileAccess::Served(mut client) => {
                 let keys = block_on(async move { fetch_keys(&mut client).await })??;
                 Ok(keys.get("keys").cloned().unwrap_or_default())
             }

@@ -14,7 +14,7 @@ use crate::client::{Address, Client, Response};
 pub(super) const LONG_PATIENCE: Duration = Duration::from_hours(24);
 
 /// The way in which a command reaches a database file.
-pub(super) enum Access {
+pub(super) enum FileAccess {
     /// No other process uses the file, and this command holds its lock.
     Free(FileLock),
     /// A server uses the file. The client is connected to that server.
@@ -22,14 +22,14 @@ pub(super) enum Access {
 }
 
 /// Takes the lock of a file, or connects to the server that holds it.
-pub(super) fn access(database: &Path) -> Result<Access, CommandError> {
+pub(super) fn access(database: &Path) -> Result<FileAccess, CommandError> {
     match FileLock::acquire(database) {
-        Ok(lock) => Ok(Access::Free(lock)),
+        Ok(lock) => Ok(FileAccess::Free(lock)),
         Err(StorageError::Busy {
             owner: Some(owner), ..
         }) => {
             let Owner { socket, token, .. } = *owner;
-            Ok(Access::Served(Box::new(Client::new(
+            Ok(FileAccess::Served(Box::new(Client::new(
                 Address::Unix(socket),
                 token,
             ))))
@@ -46,8 +46,8 @@ pub(super) fn access(database: &Path) -> Result<Access, CommandError> {
 /// how to do `work` on a copy of it.
 pub(super) fn lock_free(database: &Path, work: &str) -> Result<FileLock, CommandError> {
     match access(database)? {
-        Access::Free(lock) => Ok(lock),
-        Access::Served(_) => Err(CommandError::new(format!(
+        FileAccess::Free(lock) => Ok(lock),
+        FileAccess::Served(_) => Err(CommandError::new(format!(
             "{path} is being served: stop the server first, or make a copy with `bursar backup {path} COPY` and {work} \
              from the copy",
             path = database.display()

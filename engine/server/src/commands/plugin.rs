@@ -9,16 +9,16 @@ use clap::Subcommand;
 use super::error::CommandResult;
 
 #[derive(Subcommand, Debug)]
-pub(super) enum Plugin {
+pub(super) enum PluginCommand {
     /// Check a component as a server does at upload.
-    Check(check::Check),
+    Check(check::CheckCommand),
     /// Replay recorded calls, with the component that ran or with another one.
     Replay(replay::Replay),
     /// Print the JSON Schema of plugin manifests.
-    Schema(schema::Schema),
+    Schema(schema::SchemaCommand),
 }
 
-impl Plugin {
+impl PluginCommand {
     pub(super) fn run(self) -> CommandResult {
         match self {
             Self::Check(check) => check.run(),

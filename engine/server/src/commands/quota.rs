@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::error::{CommandError, CommandResult};
-use super::owner::{Access, access, check_exists, into_body};
+use super::owner::{FileAccess, access, check_exists, into_body};
 use super::runtime::{block_on, host};
 use super::style;
 use crate::clock;
@@ -18,7 +18,7 @@ use crate::http::{quotas, render};
 use crate::service::{CallBounds, SYSTEM, Service};
 
 #[derive(Subcommand, Debug)]
-pub(super) enum Quotas {
+pub(super) enum QuotaCommand {
     /// Show the quotas of an economy and their usage.
     Show(EconomyOptions),
     /// Raise or lower quotas of an economy. Existing data is never removed.
@@ -60,7 +60,7 @@ fn limit(text: &str) -> Result<(Quota, Option<u64>), String> {
     Ok((quota, quotas::check(quota, limit)?))
 }
 
-impl Quotas {
+impl QuotaCommand {
     pub(super) fn run(self) -> CommandResult {
         let view = match self {
             Self::Show(economy) => block_on(economy.view_after(None))??,
@@ -101,8 +101,8 @@ impl EconomyOptions {
             return Err(CommandError::new(sentence));
         }
         match access(&self.db)? {
-            Access::Free(lock) => self.view_after_offline(lock, patch).await,
-            Access::Served(mut client) => {
+            FileAccess::Free(lock) => self.view_after_offline(lock, patch).await,
+            FileAccess::Served(mut client) => {
                 let route = format!("/v1/economies/{}/quotas", self.economy);
                 if let Some(patch) = patch {
                     let response = client.put(&route, &json!(patch)).await;

@@ -7,7 +7,7 @@ use bursar_storage::{LostRecords, RestoreReport, restore_file};
 use clap::Args;
 
 use super::error::{CommandError, CommandResult};
-use super::owner::{Access, access, check_exists};
+use super::owner::{FileAccess, access, check_exists};
 use super::progress::progress;
 use super::style;
 use crate::http::{BackupBody, render};
@@ -35,8 +35,8 @@ impl Restore {
         for file in [&self.backup, &self.to] {
             match access(file)? {
                 // The restore itself takes the locks while it works.
-                Access::Free(lock) => drop(lock),
-                Access::Served(_) => {
+                FileAccess::Free(lock) => drop(lock),
+                FileAccess::Served(_) => {
                     let path = file.display();
                     return Err(CommandError::new(format!(
                         "{path} is being served: stop the server first, then restore"

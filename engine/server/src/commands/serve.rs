@@ -21,7 +21,7 @@ use crate::clock;
 use crate::config::start_logs;
 use crate::logs::{DROP_REPORT_INTERVAL, LogFormat, LogRation};
 use crate::serve::{
-    Ended, STOP_PATIENCE, Server, Setup, SocketAccess, SocketMode, StartError, group_id,
+    STOP_PATIENCE, Server, Setup, ShutdownOutcome, SocketAccess, SocketMode, StartError, group_id,
 };
 use crate::service::CallBounds;
 use crate::webhooks::WebhookSetup;
@@ -129,15 +129,15 @@ impl Serve {
             style::say(format!("listening on http://{address}"));
         }
         Ok(match server.run(stop).await {
-            Ended::InOrder => ExitCode::SUCCESS,
-            Ended::GaveUp => {
+            ShutdownOutcome::InOrder => ExitCode::SUCCESS,
+            ShutdownOutcome::GaveUp => {
                 style::error(
                     "the writer gave the file up; the reason is in the log. Check the file and its disk, then start the \
                      server again",
                 );
                 ExitCode::from(GAVE_UP)
             }
-            Ended::Late { left } => {
+            ShutdownOutcome::Late { left } => {
                 style::error(late(&left.join(", ")));
                 ExitCode::from(LATE)
             }

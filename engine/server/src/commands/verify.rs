@@ -8,7 +8,7 @@ use bursar_ledger::{Digest, Seed};
 use bursar_workbench::rerun::{Difference, replay};
 use clap::Args;
 
-use super::component::Component;
+use super::component::ComponentSource;
 use super::error::{CommandError, CommandResult};
 use super::runtime::{host, seed};
 use super::{input, style};
@@ -141,11 +141,11 @@ impl Verify {
 
     /// Returns the component of the call: the file of `--component`, or else the bundled one, if there is
     /// one. Fails if the file has another digest.
-    fn component(&self, digest: &Digest) -> Result<Option<Component>, CommandError> {
+    fn component(&self, digest: &Digest) -> Result<Option<ComponentSource>, CommandError> {
         let Some(file) = &self.component else {
-            return Ok(Component::bundled(digest));
+            return Ok(ComponentSource::bundled(digest));
         };
-        let component = Component::read(file)?;
+        let component = ComponentSource::read(file)?;
         if component.digest() != *digest {
             let path = file.display();
             let sentence = format!("{path} is not the component {digest} of the receipt");

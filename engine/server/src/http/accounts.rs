@@ -14,7 +14,7 @@ use super::api::route::{Resource, Route};
 use super::api::views::{AccountView, Put};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Nothing, Path, Query};
+use super::extract::{NoParameters, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract, past, statement};
 use crate::service::error::ServiceError;
@@ -146,7 +146,7 @@ pub(super) async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, account)): Path<(String, String)>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;

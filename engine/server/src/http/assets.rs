@@ -16,7 +16,7 @@ use super::api::route::{Resource, Route};
 use super::api::views::{AssetView, Put};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Nothing, Path, Query};
+use super::extract::{NoParameters, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::service::blocking;
@@ -220,7 +220,7 @@ pub(super) async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, asset)): Path<(String, String)>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;

@@ -104,7 +104,7 @@ impl Caller {
     }
 
     /// Returns true if the credential is still valid for a scope in an economy.
-    pub(super) fn is_still_good(&self, api: &Api, scope: Scope, economy: &EconomyId) -> bool {
+    pub(super) fn is_still_valid(&self, api: &Api, scope: Scope, economy: &EconomyId) -> bool {
         let Proof::Secret(id, secret_hash) = &self.proof else {
             return true;
         };

@@ -18,7 +18,7 @@ use super::api::codes::Code;
 use super::api::route::Route;
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{self, Nothing, Query};
+use super::extract::{self, NoParameters, Query};
 use super::problem::Problem;
 use crate::service::blocking;
 
@@ -72,7 +72,7 @@ impl BackupBody {
 pub(super) async fn make(
     State(api): State<Api>,
     caller: Caller,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
     body: Body,
 ) -> Result<Json<BackupReport>, Problem> {
     caller.require_owner()?;

@@ -47,7 +47,7 @@ enum Mode {
     Atomic,
 }
 
-/// A batch of transfers. [`Reading`] reads its transfers one by one.
+/// A batch of transfers. [`BatchContext`] reads its transfers one by one.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchBody {
@@ -75,7 +75,7 @@ struct BatchItem {
     #[schemars(with = "Option<schemas::IdempotencyKey>")]
     idempotency_key: Option<String>,
     /// The postings, in the order in which they are applied.
-    #[schemars(with = "schemas::Postings")]
+    #[schemars(with = "schemas::PostingList")]
     postings: Postings,
     /// The reason, for people.
     #[schemars(length(max = 256))]
@@ -106,14 +106,14 @@ pub(super) async fn transfer(
     let body = extract::read(body, BATCH_BYTES_MAX).await?;
     caller.unchanged(&api)?;
     let bytes = body.len();
-    let reading = Reading {
+    let context = BatchContext {
         economy: economy.clone(),
         caller: caller.clone(),
         now: api.service.now(),
     };
-    let read = api.bodies.work(bytes, move || reading.read(&body)).await;
+    let read = api.bodies.work(bytes, move || context.read(&body)).await;
     match read?? {
-        Batch::Independent(requests) => {
+        ParsedBatch::Independent(requests) => {
             let answers = if preview.preview {
                 let acts = requests.into_iter().map(|(_, act)| act).collect();
                 let answers = api.service.preview_all(&economy, acts).await?;
@@ -129,12 +129,14 @@ pub(super) async fn transfer(
             };
             Ok(api.bodies.work(bytes, move || respond(&answers)).await?)
         }
-        Batch::Atomic(submission) => submit(&api, &caller, preview, &headers, submission).await,
+        ParsedBatch::Atomic(submission) => {
+            submit(&api, &caller, preview, &headers, submission).await
+        }
     }
 }
 
 /// A batch that was read.
-enum Batch {
+enum ParsedBatch {
     /// Transfers with their own keys.
     Independent(Vec<(RequestContext, Act)>),
     /// All transfers as one act.
@@ -142,16 +144,16 @@ enum Batch {
 }
 
 /// The context in which a body is read: the sender and the time.
-struct Reading {
+struct BatchContext {
     economy: EconomyId,
     caller: Caller,
     now: Timestamp,
 }
 
-impl Reading {
+impl BatchContext {
     /// Reads a batch. Each transfer is dropped once its act and its canonical text are built, so
     /// that only one of these forms is in memory at a time.
-    fn read(&self, body: &[u8]) -> Result<Batch, Problem> {
+    fn read(&self, body: &[u8]) -> Result<ParsedBatch, Problem> {
         let mut whole = json::parse(body)?;
         let BatchBody { mode, transfers } = json::read(&whole)?;
         let wrong = |error: TransfersError| Problem::malformed("/transfers", error.to_string());
@@ -173,7 +175,7 @@ impl Reading {
                     items.map(|(index, item)| self.independent(item).map_err(within(index)));
                 let requests = requests.collect::<Result<_, _>>()?;
                 json::numbers(body)?;
-                Ok(Batch::Independent(requests))
+                Ok(ParsedBatch::Independent(requests))
             }
             Mode::Atomic => {
                 let mut text = String::from(r#"{"mode":"atomic","transfers":["#);
@@ -188,7 +190,7 @@ impl Reading {
                 json::numbers(body)?;
                 let transfers = Transfers::new(requests).map_err(wrong)?;
                 let economy = self.economy.clone();
-                Ok(Batch::Atomic(ActSubmission {
+                Ok(ParsedBatch::Atomic(ActSubmission {
                     route: format!("/v1/economies/{economy}/transfers/batch"),
                     economy,
                     canonical: Canonical::of_parts(text),

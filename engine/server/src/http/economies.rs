@@ -14,7 +14,7 @@ use super::api::route::{Resource, Route};
 use super::api::views::{EconomyView, OpenedView, Put};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Nothing, Parsed, Path, Query};
+use super::extract::{NoParameters, Parsed, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract, quotas};
 use crate::random;
@@ -83,7 +83,7 @@ pub(super) async fn open(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
     body: Body,
 ) -> Result<Response, Problem> {
     let id = extract::economy(&economy)?;

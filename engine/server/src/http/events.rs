@@ -245,7 +245,7 @@ impl EventStream {
             // was read.
             if !self
                 .caller
-                .is_still_good(&self.api, Scope::Read, &self.economy)
+                .is_still_valid(&self.api, Scope::Read, &self.economy)
             {
                 return None;
             }

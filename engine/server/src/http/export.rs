@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::api::route::{Resource, Route};
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{self, Nothing, Path, Query};
+use super::extract::{self, NoParameters, Path, Query};
 use super::problem::Problem;
 use super::{Api, backup};
 use crate::service::error::ServiceError;
@@ -52,7 +52,7 @@ pub(super) async fn read(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;

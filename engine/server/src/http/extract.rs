@@ -217,7 +217,7 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Query<T> {
 /// one.
 #[derive(serde::Deserialize, Clone, Copy)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(super) struct NoParameters {}
 
 /// Creates the problem of an invalid query parameter.
 pub(super) fn wrong_query(parameter: &str, detail: &str) -> Problem {

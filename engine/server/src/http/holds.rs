@@ -258,7 +258,7 @@ struct HoldList<'a> {
 /// The content of a cursor: the last hold of the page, and the account of the list.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Cursor {
+struct HoldsCursor {
     after: HoldId,
     account: Option<AccountId>,
 }
@@ -288,7 +288,7 @@ pub(super) async fn list(
             return Err(wrong("cursor", detail));
         }
         (Some(text), None) => {
-            let opened = cursor::open::<Cursor>(text);
+            let opened = cursor::open::<HoldsCursor>(text);
             let opened = opened.ok_or_else(|| {
                 wrong(
                     "cursor",
@@ -310,7 +310,7 @@ pub(super) async fn list(
         .collect();
     let after = found.next().and(page.last()).map(|(id, _)| *id);
     let next_cursor = after.map(|after| {
-        cursor::seal(&Cursor {
+        cursor::seal(&HoldsCursor {
             after,
             account: account.clone(),
         })

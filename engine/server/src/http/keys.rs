@@ -22,7 +22,7 @@ use super::api::route::{Resource, Route};
 use super::api::views::{KeyView, Put, WithSecret};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Nothing, Path, Query};
+use super::extract::{NoParameters, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::api_keys::Secret;
@@ -212,7 +212,7 @@ pub(super) async fn create(request: KeyRequest) -> Result<Response, Problem> {
 }
 
 /// The parts of a request that creates or changes a key.
-type KeyRequest = (State<Api>, Caller, Path<String>, Query<Nothing>, Body);
+type KeyRequest = (State<Api>, Caller, Path<String>, Query<NoParameters>, Body);
 
 async fn write_request(
     (State(api), caller, Path(key), _, body): KeyRequest,
@@ -232,7 +232,7 @@ pub(super) async fn rotate(
     State(api): State<Api>,
     caller: Caller,
     Path(key): Path<String>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
 ) -> Result<Response, Problem> {
     caller.require_everywhere(Scope::Admin)?;
     let id: KeyId = extract::name("key", &key)?;

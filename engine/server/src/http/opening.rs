@@ -16,7 +16,7 @@ use super::Api;
 use super::api::route::{JSON, Route};
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{self, Nothing, Path, Query};
+use super::extract::{self, NoParameters, Path, Query};
 use super::problem::Problem;
 use super::transfers::{MEMO_CHARS_MAX, check_effective, check_text};
 use crate::service::error::ServiceError;
@@ -217,7 +217,7 @@ async fn bring_in(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
     body: Body,
 ) -> Result<Answer<OpeningReport>, Problem> {
     caller.require_owner()?;

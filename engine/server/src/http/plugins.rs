@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use super::api::views::PluginDetailsView;
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Canonical, Nothing, Path, Preview, Query};
+use super::extract::{Canonical, NoParameters, Path, Preview, Query};
 use super::limits::BODY_BYTES_MAX;
 use super::problem::Problem;
 use super::{Api, extract};
@@ -118,7 +118,7 @@ pub(super) async fn remove(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
@@ -268,7 +268,7 @@ pub(super) async fn read(
     let plugin = found.clone();
     // Manifests can be large, so they are serialised on another thread.
     let body = move || details.view(&economy, &books, &id, &plugin).to_string();
-    Ok(extract::json_text(api.service.beside(body).await?))
+    Ok(extract::json_text(api.service.run_plugin_work(body).await?))
 }
 
 /// `GET …/plugins`
@@ -294,5 +294,5 @@ pub(super) async fn list(
         let plugins = views.collect();
         views::to_json(PluginList { plugins }).to_string()
     };
-    Ok(extract::json_text(api.service.beside(body).await?))
+    Ok(extract::json_text(api.service.run_plugin_work(body).await?))
 }

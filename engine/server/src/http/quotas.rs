@@ -17,7 +17,7 @@ use super::api::route::Route;
 use super::api::views::{Put, QuotasView};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Nothing, Path, Query};
+use super::extract::{NoParameters, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::service::error::ServiceError;
@@ -103,7 +103,7 @@ async fn read(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
 ) -> Result<Json<Value>, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Read, &economy)?;
@@ -126,7 +126,7 @@ async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;

@@ -14,7 +14,7 @@ use super::api::route::{Resource, Route};
 use super::api::views::{ActiveSeedView, ClientSeedView, Put, SeedView};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Nothing, Path, Query, wrong_query as wrong};
+use super::extract::{NoParameters, Path, Query, wrong_query as wrong};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::service::error::ServiceError;
@@ -154,7 +154,7 @@ async fn rotate(
     State(api): State<Api>,
     caller: Caller,
     Path(economy): Path<String>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -213,7 +213,7 @@ async fn set(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, account)): Path<(String, String)>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;

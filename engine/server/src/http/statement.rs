@@ -46,7 +46,7 @@ pub(super) fn route() -> Route {
         )
         .needs(Scope::Read)
         .query::<StatementQuery>()
-        .answers::<Statement<'static>>(StatusCode::OK, "A page of entries.")
+        .answers::<StatementView<'static>>(StatusCode::OK, "A page of entries.")
         .example(json!({
             "account": "user:1", "next_cursor": null,
             "entries": [{
@@ -96,7 +96,7 @@ pub(super) struct StatementQuery {
 /// The content of a cursor: the place at which the next page begins, and the filters.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Cursor {
+struct StatementCursor {
     next: u64,
     /// The newest record when the page was created. In another history the cursor would point to
     /// the wrong place.
@@ -185,7 +185,7 @@ pub(super) async fn read(
             ));
         }
         Some(text) => {
-            let cursor: Cursor = cursor::open(text).ok_or_else(no_cursor)?;
+            let cursor: StatementCursor = cursor::open(text).ok_or_else(no_cursor)?;
             cursor.seen.check(&api.service, &economy, books).await?;
             (Some(cursor.next), cursor.filter)
         }
@@ -206,7 +206,8 @@ pub(super) async fn read(
 
 /// A page of an account's movements.
 #[derive(Serialize, JsonSchema)]
-struct Statement<'a> {
+#[schemars(rename = "Statement")]
+struct StatementView<'a> {
     #[schemars(with = "schemas::AccountName")]
     account: &'a AccountId,
     entries: Vec<EntryView<'a>>,
@@ -223,9 +224,9 @@ fn statement(
     let entries = page.entries.iter().map(|found| entry(account, found));
     let next_cursor = page.next.map(|next| {
         let filter = filter.clone();
-        cursor::seal(&Cursor { next, seen, filter })
+        cursor::seal(&StatementCursor { next, seen, filter })
     });
-    views::to_json(Statement {
+    views::to_json(StatementView {
         account,
         entries: entries.collect(),
         next_cursor,

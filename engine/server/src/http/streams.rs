@@ -12,18 +12,18 @@ use crate::service::error::ServiceError;
 /// The greatest number of open streams of all economies together.
 const STREAMS_MAX: usize = 256;
 
-type Counts = HashMap<EconomyId, u64>;
+type StreamCounts = HashMap<EconomyId, u64>;
 
 /// The open event streams of the server.
 pub(super) struct Streams {
     all: Arc<Semaphore>,
-    open: Arc<Mutex<Counts>>,
+    open: Arc<Mutex<StreamCounts>>,
 }
 
 /// The permit of one event stream. Dropping it releases the stream's place.
 pub(super) struct StreamPlace {
     economy: EconomyId,
-    open: Arc<Mutex<Counts>>,
+    open: Arc<Mutex<StreamCounts>>,
     _of_all: OwnedSemaphorePermit,
 }
 
@@ -78,7 +78,7 @@ impl Drop for StreamPlace {
     }
 }
 
-fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+fn lock(counts: &Mutex<StreamCounts>) -> MutexGuard<'_, StreamCounts> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

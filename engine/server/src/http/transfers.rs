@@ -87,7 +87,7 @@ pub(super) fn authority(caller: &Caller) -> Authority {
 #[serde(deny_unknown_fields)]
 pub(super) struct TransferBody {
     /// The postings, in the order in which they are applied.
-    #[schemars(with = "schemas::Postings")]
+    #[schemars(with = "schemas::PostingList")]
     pub(super) postings: Postings,
     /// The reason, for people.
     #[schemars(length(max = 256))]

@@ -24,7 +24,7 @@ use super::api::codes::Code;
 use super::api::views::{DeliveryView, Put, WebhookReadView, WebhookView};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Canonical, Nothing, Path, Query};
+use super::extract::{Canonical, NoParameters, Path, Query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::random;
@@ -124,7 +124,7 @@ type WebhookParts = (
     State<Api>,
     Caller,
     Path<(String, String)>,
-    Query<Nothing>,
+    Query<NoParameters>,
     Body,
 );
 

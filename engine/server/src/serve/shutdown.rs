@@ -14,7 +14,7 @@ use crate::service::{Service, blocking};
 
 /// The result of a shutdown.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Ended {
+pub enum ShutdownOutcome {
     /// All parts have ended, and the file was closed with a checkpoint.
     InOrder,
     /// The writer gave the file up or could not close it. The reason is in the log.
@@ -70,7 +70,7 @@ impl Shutdown {
         self,
         mut background: JoinSet<()>,
         service: Service,
-    ) -> Ended {
+    ) -> ShutdownOutcome {
         let mut left = Vec::new();
         // Webhooks record their deliveries, so they must end before the file is closed.
         let ended = async {
@@ -103,11 +103,11 @@ impl Shutdown {
         }
         let gave_up = *storage.writer().borrow() == WriterState::GaveUp;
         let ended = if gave_up || (left.is_empty() && !closed) {
-            Ended::GaveUp
+            ShutdownOutcome::GaveUp
         } else if left.is_empty() {
-            Ended::InOrder
+            ShutdownOutcome::InOrder
         } else {
-            Ended::Late { left }
+            ShutdownOutcome::Late { left }
         };
         tracing::info!(?ended, "stopped");
         ended

@@ -55,7 +55,7 @@ impl Service {
         let state = self.state();
         let economy = economy.clone();
         let name = name.clone();
-        let report = self.beside(move || {
+        let report = self.run_plugin_work(move || {
             let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
             let report = configuration::check(&plugin, books, &name, &config);
             report.map_err(ServiceError::CheckFailed)
@@ -69,7 +69,7 @@ impl Service {
     }
 
     /// Runs work whose size depends on a plugin. It runs on a blocking thread, within the limit of such work.
-    pub async fn beside<T: Send + 'static>(
+    pub async fn run_plugin_work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ServiceError> {

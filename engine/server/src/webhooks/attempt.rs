@@ -62,7 +62,7 @@ impl Message {
 
 /// The outcome of an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
+pub(super) enum DeliveryOutcome {
     /// The receiver accepted the event.
     Accepted,
     /// The receiver answered 410 Gone and wants no more events (Standard Webhooks).
@@ -107,18 +107,18 @@ impl Sender {
     }
 
     /// Sends a message within the time limit.
-    pub(super) async fn send(&self, target: &Target, message: &Message) -> Outcome {
+    pub(super) async fn send(&self, target: &Target, message: &Message) -> DeliveryOutcome {
         match tokio::time::timeout(self.patience, self.exchange(target, message)).await {
-            Ok(Ok(StatusCode::GONE)) => Outcome::Gone,
-            Ok(Ok(status)) if status.is_success() => Outcome::Accepted,
-            Ok(Ok(status)) => Outcome::Failed(format!(
+            Ok(Ok(StatusCode::GONE)) => DeliveryOutcome::Gone,
+            Ok(Ok(status)) if status.is_success() => DeliveryOutcome::Accepted,
+            Ok(Ok(status)) => DeliveryOutcome::Failed(format!(
                 "the receiver answered with the status {}",
                 status.as_u16()
             )),
-            Ok(Err(error)) => Outcome::Failed(error.to_string()),
+            Ok(Err(error)) => DeliveryOutcome::Failed(error.to_string()),
             Err(_) => {
                 let patience = self.patience.as_secs_f32();
-                Outcome::Failed(format!("no response within {patience} s"))
+                DeliveryOutcome::Failed(format!("no response within {patience} s"))
             }
         }
     }

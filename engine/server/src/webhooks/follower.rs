@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Webhooks;
 use super::address::Target;
-use super::attempt::{Message, Outcome};
+use super::attempt::{DeliveryOutcome, Message};
 use super::progress::{Cursor, Progress};
 use crate::random;
 use crate::service::RequestContext;
@@ -215,27 +215,29 @@ impl Follower {
         match attempt {
             // The webhook changed while the attempt waited for its permit.
             None => {}
-            Some((_, Outcome::Accepted)) => {
+            Some((_, DeliveryOutcome::Accepted)) => {
                 self.since_note += 1;
                 self.progress.accepted(at, event.seq, now);
             }
-            Some((webhook, Outcome::Gone)) => {
+            Some((webhook, DeliveryOutcome::Gone)) => {
                 let what = "the receiver answered 410 Gone: it wants no more events";
                 if let Next::Trouble = self.switch_off(&webhook, at, what).await {
                     return self.rest(TROUBLE).await;
                 }
             }
-            Some((_, Outcome::Failed(what))) if counts => {
+            Some((_, DeliveryOutcome::Failed(what))) if counts => {
                 return self.failed(at, event, what).await;
             }
-            Some((_, Outcome::Failed(what))) => return self.failed_early(at, event, what).await,
+            Some((_, DeliveryOutcome::Failed(what))) => {
+                return self.failed_early(at, event, what).await;
+            }
         }
         Wakeup::Again
     }
 
     /// Waits for a permit and sends the event, with the webhook's definition at that time. Returns
     /// none if the event is no longer to be sent.
-    async fn attempt(&self, at: Cursor, event: &Event) -> Option<(Arc<Webhook>, Outcome)> {
+    async fn attempt(&self, at: Cursor, event: &Event) -> Option<(Arc<Webhook>, DeliveryOutcome)> {
         let (economy, _) = &self.progress.place;
         let parts = &self.hooks.parts;
         let _here = parts.per_economy.enter(economy.clone()).await;
@@ -253,7 +255,7 @@ impl Follower {
                 let message = Message::new(event, body, &definition.secret, parts.service.wall());
                 parts.sender.send(&target, &message).await
             }
-            Err(error) => Outcome::Failed(error.to_string()),
+            Err(error) => DeliveryOutcome::Failed(error.to_string()),
         };
         Some((webhook, outcome))
     }

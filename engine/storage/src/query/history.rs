@@ -116,7 +116,7 @@ pub struct HistoryQuery {
 
 impl HistoryQuery {
     /// Returns true if all movements from a step on are older than the filter's start.
-    fn is_over(&self, step: &Step) -> bool {
+    fn is_over(&self, step: &RecordedMovement) -> bool {
         let Some(after) = self.filter.after else {
             return false;
         };
@@ -129,7 +129,7 @@ impl HistoryQuery {
 }
 
 /// A movement of the account, with its record.
-struct Step {
+struct RecordedMovement {
     record: Arc<Record>,
     movement: NumberedMovement,
     asset: AssetId,
@@ -293,7 +293,7 @@ impl Contexts {
         books: &Books,
         query: &HistoryQuery,
         entry: &MovementEntry,
-    ) -> Result<Step, StorageError> {
+    ) -> Result<RecordedMovement, StorageError> {
         let record = match &self.record {
             Some(record) if record.id == entry.record => Arc::clone(record),
             _ => Arc::new(source.log.record(entry.record)?),
@@ -316,7 +316,7 @@ impl Contexts {
         } else {
             source_name
         };
-        Ok(Step {
+        Ok(RecordedMovement {
             asset: asset.clone(),
             counterparty: counterparty.clone(),
             movement,
@@ -325,7 +325,11 @@ impl Contexts {
     }
 
     /// Returns true if a movement has the `reference` of the filter.
-    fn refers(&mut self, step: &Step, filter: &HistoryFilter) -> Result<bool, StorageError> {
+    fn refers(
+        &mut self,
+        step: &RecordedMovement,
+        filter: &HistoryFilter,
+    ) -> Result<bool, StorageError> {
         let Some(reference) = &filter.reference else {
             return Ok(true);
         };
@@ -352,7 +356,7 @@ impl Contexts {
     }
 }
 
-impl Step {
+impl RecordedMovement {
     fn passes(&self, filter: &HistoryFilter) -> bool {
         let HistoryFilter {
             asset,

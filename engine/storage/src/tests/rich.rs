@@ -205,20 +205,20 @@ pub(super) fn call(state: &State, key: &str, ending: CallEnding) -> Act {
         Act::Transfer(request) => request.postings.as_slice().to_vec(),
         other => panic!("no transfer: {other:?}"),
     };
-    draft.perform(HostRequest::Transfer(price.first().expect("one").clone()));
-    draft.perform(HostRequest::Set {
+    draft.answer(HostRequest::Transfer(price.first().expect("one").clone()));
+    draft.answer(HostRequest::Set {
         key: "sold".into(),
         value: key.into(),
     });
     if matches!(ending, CallEnding::Replied { .. }) {
         let amount = Amount::new(1).expect("an amount");
-        draft.perform(HostRequest::Secure {
+        draft.answer(HostRequest::Secure {
             account: name("plugin:shop"),
             asset: name("coin"),
             amount,
         });
         draft.draw_from(books.draw_origin(&request.caller, books.next_nonce()));
-        draft.perform(HostRequest::Draw {
+        draft.answer(HostRequest::Draw {
             range: 6,
             label: "die".into(),
         });

@@ -113,7 +113,7 @@ fn bet(books: &Books, key: &str, number: usize, count: usize) -> Act {
     let request: CallRequest = serde_json::from_value(request).expect("a call");
     let mut draft = Draft::open(books, &request, books.recorded_at()).expect("the call begins");
     for _ in 0..count {
-        draft.perform(HostRequest::PlaceHold {
+        draft.answer(HostRequest::PlaceHold {
             rule: "stake".into(),
             posting: Posting {
                 source: name("user:1"),

@@ -77,7 +77,7 @@ pub enum ArchiveError {
 /// A line of an export.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
-enum Line<R = Box<RecordLine>> {
+enum ArchiveLine<R = Box<RecordLine>> {
     Economy(OpeningLine),
     Component(ComponentLine),
     Record(R),

@@ -8,7 +8,7 @@ use bursar_ledger::Seed;
 use bursar_workbench::simulation;
 use clap::Args;
 
-use crate::commands::component::Component;
+use crate::commands::component::ComponentSource;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::progress::progress_in;
 use crate::commands::runtime::{host, seed};
@@ -20,7 +20,7 @@ const ROUNDS: u64 = 1_000_000;
 
 /// Check a component as a server does at upload.
 #[derive(Args, Debug)]
-pub(in crate::commands) struct Check {
+pub(in crate::commands) struct CheckCommand {
     /// The component, a `.wasm` file
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -40,9 +40,9 @@ pub(in crate::commands) struct Check {
     seed: Option<Seed>,
 }
 
-impl Check {
+impl CheckCommand {
     pub(super) fn run(self) -> CommandResult {
-        let component = Component::read(&self.file)?;
+        let component = ComponentSource::read(&self.file)?;
         match component.load(&host()?) {
             Ok(plugin) => {
                 let manifest = plugin.manifest();
@@ -104,12 +104,12 @@ impl Check {
                 ),
             );
             style::note(format!(
-                "{} rounds; variance {:.3} (standard deviation {:.3} stakes); worst in one round: {} for the member, {} for the house",
+                "{} rounds; variance {:.3} (standard deviation {:.3} stakes); worst in one round: {} for the member, {} for the operator",
                 result.rounds,
                 result.deviation.powi(2),
                 result.deviation,
                 result.worst_for_member,
-                result.worst_for_house,
+                result.worst_for_operator,
             ));
         }
         Ok(if all_agree {

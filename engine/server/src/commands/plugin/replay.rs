@@ -14,9 +14,9 @@ use bursar_workbench::rerun::{
 use clap::Args;
 use uuid::Uuid;
 
-use crate::commands::component::Component;
+use crate::commands::component::ComponentSource;
 use crate::commands::error::{CommandError, CommandResult};
-use crate::commands::owner::{Access, access, check_exists};
+use crate::commands::owner::{FileAccess, access, check_exists};
 use crate::commands::progress::progress;
 use crate::commands::runtime::host;
 use crate::commands::style;
@@ -83,8 +83,8 @@ impl Replay {
         check_exists(&self.file)?;
         match access(&self.file)? {
             // `PastCalls` itself takes the lock while it reads.
-            Access::Free(lock) => drop(lock),
-            Access::Served(_) => {
+            FileAccess::Free(lock) => drop(lock),
+            FileAccess::Served(_) => {
                 let path = self.file.display();
                 return Err(CommandError::new(format!(
                     "{path} is being served: make a backup (`bursar backup {path} COPY`) and replay its calls"
@@ -93,7 +93,7 @@ impl Replay {
         }
         let host = host()?;
         let substitute = match &self.against {
-            Some(path) => Some(Component::read(path)?.load_or_fail(&host)?),
+            Some(path) => Some(ComponentSource::read(path)?.load_or_fail(&host)?),
             None => None,
         };
         let file = PastCalls::open(&self.file).map_err(CommandError::new)?;

@@ -10,9 +10,9 @@ use crate::commands::error::{CommandError, CommandResult};
 
 /// Print the JSON Schema of plugin manifests.
 #[derive(Args, Debug)]
-pub(in crate::commands) struct Schema;
+pub(in crate::commands) struct SchemaCommand;
 
-impl Schema {
+impl SchemaCommand {
     #[expect(clippy::unused_self, reason = "all commands have the same method")]
     pub(super) fn run(self) -> CommandResult {
         let schema = Manifest::schema();

@@ -87,7 +87,7 @@ pub(super) async fn preview(
             )),
         }
     };
-    let answer = api.service.beside(attempt).await??;
+    let answer = api.service.run_plugin_work(attempt).await??;
     Ok(extract::json_text(answer))
 }
 

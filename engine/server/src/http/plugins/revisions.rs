@@ -125,7 +125,7 @@ async fn revisions(
         let revisions = views.collect();
         views::to_json(RevisionList { revisions }).to_string()
     };
-    Ok(extract::json_text(api.service.beside(body).await?))
+    Ok(extract::json_text(api.service.run_plugin_work(body).await?))
 }
 
 /// Reads the records that the revisions refer to, by their numbers.

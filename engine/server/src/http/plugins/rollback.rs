@@ -15,7 +15,7 @@ use crate::http::api::route::Route;
 use crate::http::api::schemas;
 use crate::http::api::views::{PluginView, Put};
 use crate::http::auth::Caller;
-use crate::http::extract::{Nothing, Path, Query};
+use crate::http::extract::{NoParameters, Path, Query};
 use crate::http::problem::Problem;
 use crate::http::{Api, extract};
 use crate::service::error::ServiceError;
@@ -81,7 +81,7 @@ async fn roll_back(
     State(api): State<Api>,
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
-    _: Query<Nothing>,
+    _: Query<NoParameters>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {

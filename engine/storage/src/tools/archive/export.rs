@@ -7,7 +7,8 @@ use std::path::Path;
 use bursar_ledger::{Books, Digest, EconomyId};
 
 use super::{
-    ArchiveError, ClosingLine, ComponentLine, FORMAT, Line, OpeningLine, RecordLine, lines_hash,
+    ArchiveError, ArchiveLine, ClosingLine, ComponentLine, FORMAT, OpeningLine, RecordLine,
+    lines_hash,
 };
 use crate::database::Database;
 use crate::error::StorageError;
@@ -37,12 +38,12 @@ pub(crate) fn export(
     let database = Database::open_reader(path)?;
     schema::check(&database)?;
     let mut hash = lines_hash();
-    let mut give = |line: &Line| -> Result<(), ArchiveError> {
+    let mut give = |line: &ArchiveLine| -> Result<(), ArchiveError> {
         let text = written(line)?;
         hash.text(&text);
         Ok(take(text)?)
     };
-    give(&Line::Economy(OpeningLine {
+    give(&ArchiveLine::Economy(OpeningLine {
         format: FORMAT,
         version: VERSION.into(),
         economy: economy.clone(),
@@ -53,7 +54,9 @@ pub(crate) fn export(
         .map(|it| it.installation.component)
         .collect();
     for digest in &needed {
-        give(&Line::Component(component(&database, state, digest)?))?;
+        give(&ArchiveLine::Component(component(
+            &database, state, digest,
+        )?))?;
     }
     let mut exporter = Exporter {
         economy,
@@ -68,7 +71,7 @@ pub(crate) fn export(
         }
         progress(exporter.seq, books.seq());
     }
-    take(written(&Line::End(ClosingLine {
+    take(written(&ArchiveLine::End(ClosingLine {
         records: exporter.seq,
         components: needed.len() as u64,
         head: exporter.head,
@@ -77,7 +80,7 @@ pub(crate) fn export(
     Ok(())
 }
 
-fn written(line: &Line) -> Result<Vec<u8>, StorageError> {
+fn written(line: &ArchiveLine) -> Result<Vec<u8>, StorageError> {
     let mut text = serde_json::to_vec(line).map_err(|error| StorageError::damaged(0, error))?;
     text.push(b'\n');
     Ok(text)
@@ -112,7 +115,7 @@ struct Exporter<'a> {
 impl Exporter<'_> {
     /// Returns the lines of the next records. It reads the whole log, because records are stored in the order of the
     /// file and not by economy.
-    fn read_some(&mut self, database: &Database) -> Result<Vec<Line>, StorageError> {
+    fn read_some(&mut self, database: &Database) -> Result<Vec<ArchiveLine>, StorageError> {
         let from = self.record;
         let mut lines = Vec::new();
         let mut bytes = 0;
@@ -130,7 +133,11 @@ impl Exporter<'_> {
         Ok(lines)
     }
 
-    fn read_frame(&mut self, frame: &Frame, lines: &mut Vec<Line>) -> Result<(), StorageError> {
+    fn read_frame(
+        &mut self,
+        frame: &Frame,
+        lines: &mut Vec<ArchiveLine>,
+    ) -> Result<(), StorageError> {
         let mut economies = frame.header.economies.iter();
         if !economies.any(|entry| entry.economy == *self.economy) {
             return Ok(());
@@ -140,7 +147,7 @@ impl Exporter<'_> {
             if record.economy == *self.economy && self.seq < self.until.seq() {
                 self.check(&record, &link)?;
                 let line = RecordLine::of(record, &link, self.until)?;
-                lines.push(Line::Record(Box::new(line)));
+                lines.push(ArchiveLine::Record(Box::new(line)));
             }
         }
         Ok(())

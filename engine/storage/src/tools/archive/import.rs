@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 
 use super::earlier::{self, EarlierRecordLine};
 use super::lines::Lines;
-use super::{ArchiveError, ClosingLine, ComponentLine, FORMAT, Line, OpeningLine, RecordLine};
+use super::{
+    ArchiveError, ArchiveLine, ClosingLine, ComponentLine, FORMAT, OpeningLine, RecordLine,
+};
 use crate::Request;
 use crate::commit::batch::{Batch, NewRecord, encode};
 use crate::commit::maintenance::leave_checkpoint;
@@ -156,21 +158,21 @@ impl Importer<'_> {
         mut add: impl FnMut(&mut Self, R) -> Result<Digest, ArchiveError>,
     ) -> Result<ImportReport, ArchiveError> {
         let mut next = self.lines.next::<R>()?;
-        while let Some(Line::Component(component)) = next {
+        while let Some(ArchiveLine::Component(component)) = next {
             self.add_component(&component)?;
             next = self.lines.next()?;
         }
         let mut records = 0;
         let mut head = Digest::ZERO;
-        while let Some(Line::Record(record)) = next {
+        while let Some(ArchiveLine::Record(record)) = next {
             head = add(self, record)?;
             records += 1;
             progress(records, 0);
             next = self.lines.next()?;
         }
         match next {
-            Some(Line::End(closing)) => self.close(economy.clone(), records, head, &closing),
-            Some(Line::Economy(_) | Line::Component(_) | Line::Record(_)) => {
+            Some(ArchiveLine::End(closing)) => self.close(economy.clone(), records, head, &closing),
+            Some(ArchiveLine::Economy(_) | ArchiveLine::Component(_) | ArchiveLine::Record(_)) => {
                 Err(self.lines.wrong("it is out of order"))
             }
             None => Err(ArchiveError::Cut(self.lines.line)),
@@ -179,7 +181,7 @@ impl Importer<'_> {
 
     /// Reads the first line. Returns the economy and the format of its records.
     fn opening(&mut self) -> Result<(EconomyId, u32), ArchiveError> {
-        let Some(Line::Economy(OpeningLine {
+        let Some(ArchiveLine::Economy(OpeningLine {
             format,
             version,
             economy,

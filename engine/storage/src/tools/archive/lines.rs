@@ -6,7 +6,7 @@ use bursar_ledger::{Digest, Json, Sha256Writer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{ArchiveError, LINE_BYTES_MAX, Line, lines_hash};
+use super::{ArchiveError, ArchiveLine, LINE_BYTES_MAX, lines_hash};
 
 /// The lines of an import.
 pub(super) struct Lines<'a> {
@@ -29,7 +29,9 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the next line, or `None` at the end of the input.
-    pub(super) fn next<R: DeserializeOwned>(&mut self) -> Result<Option<Line<R>>, ArchiveError> {
+    pub(super) fn next<R: DeserializeOwned>(
+        &mut self,
+    ) -> Result<Option<ArchiveLine<R>>, ArchiveError> {
         let mut text = Vec::new();
         let mut limited = (&mut *self.input).take(LINE_BYTES_MAX + 1);
         limited.read_until(b'\n', &mut text)?;
@@ -44,7 +46,7 @@ impl<'a> Lines<'a> {
             return Err(ArchiveError::Cut(self.line - 1));
         }
         let line = Json::parse(&text).map_err(|error| self.wrong(error))?;
-        let line = Line::<R>::deserialize(&line).map_err(|error| self.wrong(error))?;
+        let line = ArchiveLine::<R>::deserialize(&line).map_err(|error| self.wrong(error))?;
         if let Some(before) = self.before.replace(text) {
             self.hash.text(before);
         }

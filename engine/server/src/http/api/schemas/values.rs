@@ -174,9 +174,9 @@ shape!(Posting, |generator| json_schema!({
 }));
 
 /// The postings of one transfer.
-pub(crate) struct Postings;
+pub(crate) struct PostingList;
 
-impl JsonSchema for Postings {
+impl JsonSchema for PostingList {
     fn schema_name() -> Cow<'static, str> {
         "Postings".into()
     }

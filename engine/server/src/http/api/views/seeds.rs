@@ -1,8 +1,6 @@
 //! Response bodies about seeds of draws.
 
-use bursar_ledger::{
-    AccountId, ActiveSeed, Books, Digest, DrawOrigin, SeedView as Known, Timestamp,
-};
+use bursar_ledger::{AccountId, ActiveSeed, Books, Digest, DrawOrigin, ServerSeed, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -36,7 +34,7 @@ pub(crate) struct SeedView {
     seed: Option<String>,
 }
 
-pub(crate) fn seed(known: &Known, active: u64) -> SeedView {
+pub(crate) fn seed(known: &ServerSeed, active: u64) -> SeedView {
     let status = match known.revealed {
         Some(_) => SeedStatus::Revealed,
         None if known.number > active => SeedStatus::Next,
