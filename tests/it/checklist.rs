@@ -125,7 +125,7 @@ ledger/puts.rs another_component_starts_without_grants
 it/hostile.rs grants_can_narrow_the_requested_permissions_and_never_widen_them
 
 # money and balances of other accounts
-ledger/calls.rs grants_open_what_they_name
+ledger/calls.rs grants_allow_the_accounts_that_they_name
 ledger/calls.rs missing_grant_hides_whether_an_account_exists
 it/hostile.rs requests_without_a_grant_are_refused_during_the_call
 it/hostile.rs a_call_can_be_made_only_for_an_existing_member
@@ -174,7 +174,7 @@ it/compile_limits.rs damaged_components_pass_through_the_compiler_without_leakin
 /// Pitfalls of fair draws with their tests, in the format of [`RISKS`].
 const PITFALLS: &str = "
 # small numbers that are more likely because a word is reduced modulo the range
-ledger/draws.rs words_that_would_favour_small_numbers_are_passed_over
+ledger/draws.rs words_that_would_bias_a_draw_are_skipped
 ledger/draws.rs die_falls_evenly
 ledger/draws.rs every_card_comes_up_first_as_often
 
@@ -194,7 +194,7 @@ it/fair_faults.rs a_plugin_that_overflows_its_stack_after_losing_is_recorded_and
 it/fair_faults.rs a_deadline_after_a_draw_burns_the_nonce_and_the_same_key_draws_the_same
 it/fair_kills.rs every_nonce_is_accounted_for_after_kills_between_draw_and_commit
 ledger/fair.rs an_aborted_call_gets_the_same_draws_again_under_its_key
-ledger/nonces.rs nonces_are_used_once_and_in_order_and_gaps_are_burned
+ledger/nonces.rs nonces_are_used_once_in_order_and_gaps_are_burned
 
 # a bet that is valid only if it is won
 it/fair.rs a_member_without_funds_draws_nothing
@@ -221,14 +221,14 @@ ledger/nonces.rs draws_of_all_kinds_are_made_again_and_what_is_mixed_counts
 it/receipts.rs every_change_of_a_receipt_is_detected
 
 # another plugin that interprets a draw differently
-ledger/draws.rs whatever_differs_draws_otherwise
+ledger/draws.rs any_other_input_gives_other_draws
 ledger/draws.rs draws_are_the_same_for_ever
 it/replay.rs replay_against_another_component_shows_the_differences
 
 # a plugin or a member that sees a draw before its bet
 it/fair.rs a_preview_uses_and_reveals_no_nonce
 it/coinflip.rs a_preview_of_a_flip_does_not_reveal_the_flip
-ledger/draws.rs seed_is_text_and_never_shown
+ledger/draws.rs a_seed_is_text_and_never_printed
 
 # a round of several members in which one of them, or the operator, chooses the result
 plugins/lottery/src/round.rs the_mixed_text_depends_on_every_buyer

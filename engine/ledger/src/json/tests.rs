@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 #[test]
-fn its_text_is_the_canonical_one() {
+fn serialised_json_is_canonical() {
     for text in [
         r#" {"b":[1,-2,3.50,1e-3,null,true],"a":{"z":"\u00e9\n\/","y":{}},"":""} "#,
         "[]",
@@ -24,7 +24,7 @@ fn its_text_is_the_canonical_one() {
 }
 
 #[test]
-fn a_whole_number_has_one_text() {
+fn equal_whole_numbers_have_the_same_text() {
     let canonical = |text: &str| {
         let json = Json::parse(text.as_bytes()).expect("JSON");
         serde_json::to_string(&json).expect("text")
@@ -48,7 +48,7 @@ fn a_whole_number_has_one_text() {
 }
 
 #[test]
-fn a_member_that_stands_twice_is_refused_at_every_depth() {
+fn a_duplicate_member_is_rejected_at_every_depth() {
     for (text, pointer) in [
         (r#"{"a":1,"a":1}"#, "/a"),
         (
@@ -68,7 +68,7 @@ fn a_member_that_stands_twice_is_refused_at_every_depth() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_and_its_place_named() {
+fn invalid_json_is_rejected_with_its_position() {
     for (text, pointer) in [
         ("", ""),
         ("{", ""),
@@ -87,7 +87,7 @@ fn what_is_no_json_is_refused_and_its_place_named() {
 }
 
 #[test]
-fn nulls_of_an_object_go_and_others_stay() {
+fn null_members_of_an_object_are_dropped_and_other_nulls_stay() {
     let mut json = Json::parse(br#"{"a":null,"b":{"c":null},"d":[null]}"#).expect("JSON");
     json.drop_nulls();
     let text = serde_json::to_string(&json).expect("text");
@@ -95,7 +95,7 @@ fn nulls_of_an_object_go_and_others_stay() {
 }
 
 #[test]
-fn a_member_can_be_taken_out() {
+fn a_member_can_be_removed() {
     let mut json = Json::parse(br#"{"a":1,"b":2}"#).expect("JSON");
     assert_eq!(json.take("a"), Some(Json::Number(1.into())));
     assert_eq!(json.take("a"), None);
@@ -103,7 +103,7 @@ fn a_member_can_be_taken_out() {
 }
 
 #[test]
-fn what_is_read_strictly_has_each_member_once_and_each_number_as_it_was() {
+fn a_strict_reader_rejects_duplicate_members_and_inexact_numbers() {
     let read = |text: &str| read_strictly::<Value>(text.as_bytes());
     assert_eq!(read(r#"{"a":[1,0.5]}"#), Ok(json!({ "a": [1, 0.5] })));
     for wrong in [

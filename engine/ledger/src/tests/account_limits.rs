@@ -18,11 +18,11 @@ pub(super) fn with_most_limits(world: &mut World) {
         "account user:1; account user:1 ceiling={}",
         limits.join(",")
     ));
-    world.said.clear();
+    world.output.clear();
 }
 
 #[test]
-fn a_crown_is_not_doubled_on_credit() {
+fn credit_never_creates_a_second_unique_item() {
     check(
         "asset coin
          asset item:crown kind=item max_supply=1
@@ -107,7 +107,7 @@ fn limits_are_merged_by_asset() {
         account user:1 ceiling=gem/0: changed
         account user:1: unchanged
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
     let limits = |world: &World| {
         world.books.accounts()[&id::<AccountId>("user:1")]
             .limits
@@ -133,7 +133,7 @@ fn limits_are_merged_by_asset() {
 }
 
 #[test]
-fn no_force_takes_an_item_that_is_not_there() {
+fn a_forced_reversal_takes_no_missing_item() {
     check(
         "asset coin
          asset item:crown kind=item max_supply=1
@@ -158,7 +158,7 @@ fn no_force_takes_an_item_that_is_not_there() {
 }
 
 #[test]
-fn calls_see_the_credit_of_the_asset_that_they_ask_about() {
+fn calls_see_the_credit_limit_of_the_requested_asset() {
     check(
         "asset coin
          asset gem
@@ -205,12 +205,12 @@ fn an_account_has_limits_in_1024_assets() {
         account user:1 ceiling=extra0/2: changed
         account user:1 ceiling=extra0/null,coin/1: changed
         account user:1 ceiling=extra0/1: `user:1` may have a credit limit in 1024 assets and a ceiling in as many
-    "#]].assert_eq(&world.said);
+    "#]].assert_eq(&world.output);
     assert_eq!(violations(&world.books), []);
 }
 
 #[test]
-fn a_limit_takes_the_room_of_a_balance() {
+fn a_limit_counts_as_a_balance_in_the_quota() {
     check(
         "asset coin
          asset gem
@@ -244,7 +244,7 @@ fn a_limit_takes_the_room_of_a_balance() {
 }
 
 #[test]
-fn limits_that_cannot_be_are_found() {
+fn invalid_limits_are_found() {
     let mut world = World::after(
         "asset coin
          asset item:crown kind=item

@@ -6,7 +6,7 @@ use super::script::check;
 
 /// A key that admits accounts opens new accounts of its pattern, and changes nothing else.
 #[test]
-fn a_key_that_admits_members_opens_new_accounts_and_no_more() {
+fn a_key_that_admits_members_can_only_open_new_accounts() {
     check(
         "asset coin
          account user:1 admits=user:*

@@ -94,7 +94,7 @@ fn budgets_count_each_member_and_each_asset_by_itself() {
 
 /// Room that is reserved for one member binds neither another member nor another asset.
 #[test]
-fn room_that_is_kept_is_one_balances() {
+fn reserved_room_belongs_to_one_balance() {
     check_shop(
         "account user:1 ceiling=coin/115
          account user:2 ceiling=coin/115
@@ -183,7 +183,7 @@ fn stakes_are_secured_each_on_its_own_balance() {
 
 /// A game is played on while another member's stakes, or another game's, wait for their end.
 #[test]
-fn holds_of_others_are_in_nobodys_way() {
+fn holds_of_other_members_and_games_block_no_capture() {
     check_shop(
         "plugin game component=g grants=requested enabled=true holds=stake/60/capture
          call A game user:1; A hold stake user:1 -> plugin:game coin 90; A reply
@@ -211,7 +211,7 @@ fn holds_of_others_are_in_nobodys_way() {
 
 /// A capture beside what is kept is checked for room only where something is promised.
 #[test]
-fn a_hold_that_was_not_secured_is_captured_where_nothing_else_is_promised() {
+fn an_unsecured_hold_is_captured_where_no_room_is_reserved() {
     check_shop(
         "account user:3 ceiling=coin/20
          call A shop user:1

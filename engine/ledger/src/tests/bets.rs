@@ -30,7 +30,7 @@ fn secured_amount_is_paid_after_the_draw() {
 }
 
 #[test]
-fn nothing_of_others_moves_after_a_draw() {
+fn a_call_debits_no_other_account_after_a_draw() {
     check_granted(
         "call A shop user:1
          A secure plugin:shop coin 20
@@ -129,7 +129,7 @@ fn only_secured_amounts_leave_a_secured_balance() {
 }
 
 #[test]
-fn caller_must_have_room_for_a_win() {
+fn the_caller_must_have_room_for_a_win() {
     check_shop(
         "account user:1 ceiling=coin/120
          admin_transfer plugin:shop -> plugin:shop:till coin 50

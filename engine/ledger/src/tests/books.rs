@@ -83,7 +83,7 @@ fn changes_come_before_movements() {
 }
 
 #[test]
-fn clone_keeps_what_was() {
+fn a_clone_of_the_books_never_changes() {
     let mut world = World::after(SETUP);
     let snapshot = world.books.clone();
     world.run("issue user:1 coin 1; account user:3; patch coin name=Crown");
@@ -104,7 +104,7 @@ fn sealing_closes_a_record() {
 
 /// A piece out of place, or there twice, means that a checkpoint is not what was written.
 #[test]
-fn every_piece_fits_in_one_place_once() {
+fn each_checkpoint_entry_is_restored_once_and_in_its_place() {
     let world = World::after(
         "asset coin
          account user:1

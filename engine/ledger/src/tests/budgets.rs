@@ -20,7 +20,7 @@ fn check_shop(script: &str, expected: &expect_test::Expect) {
 }
 
 #[test]
-fn a_member_spends_to_the_unit_what_the_operator_allows_in_a_day() {
+fn a_member_spends_exactly_the_daily_budget() {
     check_shop(
         "call A shop user:1; A pay user:1 -> plugin:shop coin 20; A reply
          call B shop user:1; B pay user:1 -> plugin:shop coin 11; B reply
@@ -45,7 +45,7 @@ fn a_member_spends_to_the_unit_what_the_operator_allows_in_a_day() {
 }
 
 #[test]
-fn what_was_not_named_may_not_leave_at_all() {
+fn an_asset_without_a_spend_cap_cannot_be_spent() {
     check_shop(
         "asset gem; issue user:1 gem 5
          call A shop user:1; A pay user:1 -> plugin:shop gem 1; A reply",
@@ -56,7 +56,7 @@ fn what_was_not_named_may_not_leave_at_all() {
 }
 
 #[test]
-fn a_plugin_issues_to_the_unit_what_it_was_granted_in_a_day() {
+fn a_plugin_issues_exactly_its_daily_budget() {
     check_shop(
         "call A shop user:1; A pay issuer:coin -> user:1 coin 20; A reply
          call B shop user:2; B pay issuer:coin -> user:2 coin 1; B reply
@@ -72,7 +72,7 @@ fn a_plugin_issues_to_the_unit_what_it_was_granted_in_a_day() {
 
 /// Two calls that ran on one snapshot: the second is refused, and does not run again.
 #[test]
-fn a_budget_is_no_read() {
+fn a_used_budget_refuses_a_call_without_another_attempt() {
     check_shop(
         "call A shop user:1; A pay user:1 -> plugin:shop coin 20
          call B shop user:1; B pay user:1 -> plugin:shop coin 20

@@ -28,9 +28,9 @@ pub(super) fn check_granted(script: &str, expected: &Expect) {
     let install = "plugin shop component=c grants=requested enabled=true \
         requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin";
     let mut world = World::after(&format!("{SHOP}{install}"));
-    world.said.clear();
+    world.output.clear();
     world.run(script);
-    expected.assert_eq(&world.said);
+    expected.assert_eq(&world.output);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn plugin_reads_only_itself_and_its_caller() {
 }
 
 #[test]
-fn grants_open_what_they_name() {
+fn grants_allow_the_accounts_that_they_name() {
     check_granted(
         "call A shop user:1
          A balance user:2 coin
@@ -239,7 +239,7 @@ fn call_sees_its_own_requests() {
 
 /// A call may ask for what is not there; the ledger's rules decide when it is to be committed.
 #[test]
-fn uncovered_request_is_refused_when_committed() {
+fn a_call_that_overspends_is_rejected_at_commit() {
     check_shop(
         "call A shop user:1
          A pay user:1 -> plugin:shop coin 101
@@ -288,7 +288,7 @@ fn call_without_requests_commits_nothing() {
 }
 
 #[test]
-fn spend_limit_counts_what_leaves_gross() {
+fn a_spend_limit_counts_debits_without_credits() {
     check_shop(
         "call A shop user:1 spend=coin/10
          A pay user:1 -> plugin:shop coin 6

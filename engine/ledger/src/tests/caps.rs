@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[test]
-fn key_moves_its_cap_and_not_one_more() {
+fn a_key_moves_no_more_than_its_cap() {
     check(
         "asset coin
          asset gem
@@ -81,7 +81,7 @@ fn smallest_of_cap_limit_and_grant_holds_in_a_call() {
 
 /// An atomic batch is one request: the cap is for all of its transfers together.
 #[test]
-fn key_moves_its_cap_in_a_batch_as_a_whole() {
+fn the_cap_of_a_key_bounds_a_batch_as_a_whole() {
     check(
         "asset coin
          account user:1
@@ -102,7 +102,7 @@ fn key_moves_its_cap_in_a_batch_as_a_whole() {
 }
 
 #[test]
-fn key_takes_back_its_cap_and_not_one_more() {
+fn a_key_reverses_no_more_than_its_cap() {
     check(
         "asset coin
          account user:1
@@ -123,13 +123,13 @@ fn a_sum_beyond_the_largest_amount_is_reported_as_the_largest() {
     let mut world = World::after("asset coin; account user:1; account user:2; account user:3");
     world.run("transfer user:1 -> user:2 coin max, user:2 -> user:3 coin max cap=coin/max");
     let Some(Rejection::TransferCap { cap, asked, .. }) = world.rejections.pop() else {
-        panic!("{}", world.said);
+        panic!("{}", world.output);
     };
     assert_eq!((cap, asked), (Limit::MAX, Limit::MAX));
 }
 
 #[test]
-fn key_keeps_its_limits_until_told() {
+fn a_key_keeps_its_limits_until_a_patch_changes_them() {
     let mut world = World::after("");
     let mut put = |patch: KeyPatch| {
         let act = Act::SetKey {
@@ -173,7 +173,7 @@ fn cap_of(assets: usize) -> Result<TransferCap, TransferCapError> {
 }
 
 #[test]
-fn cap_names_64_assets_and_amounts_in_bounds() {
+fn a_cap_names_up_to_64_assets_with_valid_amounts() {
     assert!(cap_of(TRANSFER_CAP_ASSETS_MAX).is_ok());
     assert_eq!(cap_of(TRANSFER_CAP_ASSETS_MAX + 1), Err(TransferCapError));
     let read = |text: &str| serde_json::from_str::<TransferCap>(text);

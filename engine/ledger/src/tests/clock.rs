@@ -34,7 +34,7 @@ fn due(world: &World, schedule: &str) -> u64 {
 }
 
 #[test]
-fn what_waits_moves_with_the_time_that_is_set() {
+fn open_holds_and_due_times_move_with_a_set_clock() {
     for by in [-7_000_000_i64, 7_000_000] {
         let mut world = World::after(BANK);
         world.run("wait 10000; hold 7 user:1 -> user:2 coin 3 for=60");
@@ -61,14 +61,13 @@ fn what_waits_moves_with_the_time_that_is_set() {
 }
 
 #[test]
-fn the_same_time_is_no_other_one() {
+fn setting_the_same_time_changes_nothing() {
     let mut world = World::after(BANK);
     assert_eq!(set(&mut world, 5, 5), Verdict::Unchanged);
 }
 
 #[test]
-fn schedules_run_within_an_interval_where_time_goes_back_and_keep_their_times_where_it_is_set_ahead()
- {
+fn schedules_stay_within_one_interval_after_a_step_back_and_keep_their_times_after_a_step_ahead() {
     let mut world = World::after(BANK);
     assert_eq!(
         (due(&world, "pay"), due(&world, "tidy")),
@@ -110,7 +109,7 @@ fn spent(world: &World, day: u64) -> u64 {
 }
 
 #[test]
-fn nothing_was_before_a_time_that_is_set_back() {
+fn no_stored_time_is_later_than_a_time_that_was_set_back() {
     let mut world = World::after(BANK);
     world.books = Books::new(Seed::new([1; 32]), Timestamp(5_000));
     let opened = |world: &World| world.books.opened_at().0;
@@ -130,7 +129,7 @@ fn nothing_was_before_a_time_that_is_set_back() {
 }
 
 #[test]
-fn what_was_counted_for_today_stays_so() {
+fn counts_of_today_stay_after_a_step_of_the_clock() {
     let mut world = World::after(BANK);
     world.run("wait 1000; call A bank user:1; A pay user:1 -> plugin:bank coin 10; A reply");
     let at = world.at().0;
@@ -155,13 +154,13 @@ fn books_in_which_nothing_waits_depend_on_the_clock_until_their_last_record() {
 }
 
 #[test]
-fn what_was_counted_for_a_day_to_come_counts_for_today() {
+fn counts_of_a_later_day_move_to_today_after_a_step_back() {
     let mut world = World::after(BANK);
     let pay = "pay user:1 -> plugin:bank coin 10; ";
     world.run(&format!("call A bank user:1; A {pay} A reply"));
     world.run(&format!("wait 172800; call B bank user:1; B {pay} B reply"));
     world.run("issue user:2 coin 5");
-    assert_eq!(world.said, "A reply: committed\nB reply: committed\n");
+    assert_eq!(world.output, "A reply: committed\nB reply: committed\n");
     assert_eq!(spent(&world, 2), 10);
     let today = spent(&world, 0);
     let at = world.at().0;
@@ -174,7 +173,7 @@ fn what_was_counted_for_a_day_to_come_counts_for_today() {
 }
 
 #[test]
-fn an_outage_is_given_back_once_and_to_games_only() {
+fn an_outage_extends_holds_of_games_only_and_once() {
     let mut world = World::after(BANK);
     world.run("hold 7 user:1 -> user:2 coin 3 for=60");
     world.run("call A bank user:1; A hold stake user:1 -> plugin:bank coin 10; A reply");

@@ -80,7 +80,7 @@ fn budgets_of_days_that_are_over_are_forgotten() {
 }
 
 #[test]
-fn the_first_counter_of_a_day_needs_room_too() {
+fn the_first_budget_counter_of_a_day_counts_in_the_quota() {
     check(
         "asset coin
          account user:1
@@ -102,7 +102,7 @@ fn the_first_counter_of_a_day_needs_room_too() {
 }
 
 #[test]
-fn metadata_of_assets_counts_and_so_does_each_reversal() {
+fn metadata_of_assets_and_reversals_count_in_their_quotas() {
     let mut world = World::after(
         r#"asset coin metadata={"a":1}
          account user:1
@@ -118,7 +118,7 @@ fn metadata_of_assets_counts_and_so_does_each_reversal() {
         used metadata_bytes reversals: metadata_bytes 15 of 67108864, reversals 3 of 250000
         violations: none
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
     let mut restored = None;
     for item in world.books.clone().into_entries() {
         assert!(Books::restore(&mut restored, item));
@@ -126,19 +126,19 @@ fn metadata_of_assets_counts_and_so_does_each_reversal() {
     let restored = restored.expect("the books");
     let used = |books: &Books| books.used(Quota::MetadataBytes, world.at());
     assert_eq!(used(&restored), used(&world.books));
-    world.said.clear();
+    world.output.clear();
     world.run("patch coin metadata=null; used metadata_bytes; violations");
     expect![[r#"
         patch coin metadata=null: changed
         used metadata_bytes: metadata_bytes 8 of 67108864
         violations: none
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// Before a draw there has to be room for all that the call can still write.
 #[test]
-fn room_for_state_after_a_draw_is_counted_to_the_byte() {
+fn reserved_state_after_a_draw_is_counted_to_the_byte() {
     let large = "x".repeat(4_096);
     let mut world = World::after(
         "account user:1
@@ -154,11 +154,11 @@ fn room_for_state_after_a_draw_is_counted_to_the_byte() {
     // A call can still write 16 entries of 4,352 bytes, and 4 MiB lie in reserve.
     let enough = used + 16 * 4_352 - (4 << 20);
     let mut draws = |call: &str, limit: u64| {
-        world.said.clear();
+        world.output.clear();
         world.run(&format!(
             "quota state_bytes={limit}; call {call} shop user:1; {call} draw 2"
         ));
-        world.said.contains(&format!("{call} draw 2: drew"))
+        world.output.contains(&format!("{call} draw 2: drew"))
     };
     assert!(draws("B", enough));
     assert!(!draws("C", enough - 1));

@@ -53,7 +53,7 @@ fn draws_are_the_same_for_ever() {
 }
 
 #[test]
-fn whatever_differs_draws_otherwise() {
+fn any_other_input_gives_other_draws() {
     let seed = Seed::new(SEED);
     let component = Digest::of(b"coinflip");
     let other_seed = Seed::new([43; 32]);
@@ -152,7 +152,7 @@ fn draw_stays_below_its_range() {
 
 /// No statistics show this: of 2^64 words, those that would favour a number are fewer than the range.
 #[test]
-fn words_that_would_favour_small_numbers_are_passed_over() {
+fn words_that_would_bias_a_draw_are_skipped() {
     for range in [3, 6, 52, 1_000, u32::MAX - 1, u32::MAX] {
         let unfair_from = u64::MAX - u64::MAX % u64::from(range);
         let words = [u64::MAX, unfair_from, unfair_from - 1, 0];
@@ -203,7 +203,7 @@ fn every_card_comes_up_first_as_often() {
 }
 
 #[test]
-fn as_many_bytes_are_drawn_as_are_asked_for() {
+fn the_requested_number_of_bytes_is_drawn() {
     let seed = Seed::new(SEED);
     let component = Digest::ZERO;
     let draw = draw(&seed, &component);
@@ -224,7 +224,7 @@ fn client_seeds_end_at_their_limits() {
 }
 
 #[test]
-fn seed_is_text_and_never_shown() {
+fn a_seed_is_text_and_never_printed() {
     let seed = Seed::new(SEED);
     assert_eq!(format!("{seed:?}"), "Seed(secret)");
     let text = String::from(seed);

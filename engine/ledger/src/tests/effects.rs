@@ -15,7 +15,12 @@ const SETUP: &str = "
 fn changes_of(world: &mut World, line: &str) -> Vec<Change> {
     let before = world.decisions.len();
     world.run(line);
-    assert_eq!(world.decisions.len(), before + 1, "{line}: {}", world.said);
+    assert_eq!(
+        world.decisions.len(),
+        before + 1,
+        "{line}: {}",
+        world.output
+    );
     let decision = world.decisions.last().expect("a record was made");
     decision.changes().to_vec()
 }
@@ -26,7 +31,7 @@ fn number(number: u128) -> uuid::Uuid {
 
 /// A record of nothing but movements is the most frequent one of all, and each change costs bytes for ever.
 #[test]
-fn what_only_moves_money_changes_nothing_else() {
+fn transfers_record_no_other_changes() {
     let mut world = World::after(SETUP);
     for line in [
         "transfer user:1 -> user:2 coin 30",
@@ -39,7 +44,7 @@ fn what_only_moves_money_changes_nothing_else() {
 }
 
 #[test]
-fn what_comes_into_circulation_and_leaves_it_is_counted_once() {
+fn issued_and_burned_amounts_are_counted_once() {
     let mut world = World::after(SETUP);
     let coin: AssetId = id("coin");
     let moved = |issued, burned| Change::SupplyMoved {
@@ -58,7 +63,7 @@ fn what_comes_into_circulation_and_leaves_it_is_counted_once() {
 }
 
 #[test]
-fn a_hold_and_a_reversal_change_themselves_alone() {
+fn a_hold_or_a_reversal_records_one_change() {
     let mut world = World::after(SETUP);
     let hold = HoldId(number(1));
     let placed = changes_of(&mut world, "hold 1 user:1 -> user:2 coin 30");

@@ -160,7 +160,7 @@ fn stakes_are_released_when_a_game_was_switched_off_for_its_faults() {
 
 /// Beyond its quota after a draw is as good as a fault: else a game could refuse to have lost.
 #[test]
-fn state_beyond_the_quota_after_a_draw_is_no_way_out() {
+fn state_beyond_the_quota_after_a_draw_counts_as_a_fault() {
     check_game(
         "call A game user:1
          A pay user:1 -> plugin:game coin 10
@@ -296,7 +296,7 @@ fn a_fault_after_a_draw_gives_the_secured_stake_back_and_one_before_it_does_not(
 }
 
 #[test]
-fn a_loser_cannot_wait_for_a_refund() {
+fn an_expired_stake_cannot_be_released_or_secured() {
     check_game(
         "call A game user:1; A hold stake user:1 -> plugin:game coin 10; A reply
          wait 60
@@ -322,7 +322,7 @@ fn a_loser_cannot_wait_for_a_refund() {
 }
 
 #[test]
-fn room_for_what_a_draw_may_bring_is_kept() {
+fn room_for_secured_amounts_and_holds_is_reserved() {
     check_game(
         "account user:1 ceiling=coin/110
          call A game user:1
@@ -380,7 +380,7 @@ fn a_hold_that_cannot_be_captured_ends_the_call_before_the_draw() {
 }
 
 #[test]
-fn room_that_is_kept_is_not_filled_by_other_holds() {
+fn reserved_room_is_not_filled_by_other_holds() {
     check_game(
         "account user:1 ceiling=coin/120
          call A game user:2

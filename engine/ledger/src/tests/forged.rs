@@ -73,13 +73,13 @@ fn posting(from: &str, to: &str, asset: &str, amount: u64) -> Value {
 }
 
 #[test]
-fn what_a_host_reports_in_good_faith_commits() {
+fn a_correct_result_commits() {
     let (world, result) = played();
     assert!(matches!(verdict(&world, &result), Verdict::Applied(_)));
 }
 
 #[test]
-fn what_was_not_told_is_not_believed() {
+fn a_result_with_a_forged_answer_is_stale() {
     let (world, result) = played();
     let mut wrong = Vec::new();
     for (fact, lie) in [
@@ -123,7 +123,7 @@ fn what_was_not_told_is_not_believed() {
 
 /// Said to be done, although the ledger refuses it.
 #[test]
-fn what_a_plugin_may_not_do_is_not_done_because_a_host_says_so() {
+fn a_forged_success_of_a_forbidden_request_is_stale() {
     let (world, result) = played();
     let of_other = super::script::call_id("Q").hold(0);
     let mut wrong = Vec::new();
@@ -197,7 +197,7 @@ fn what_a_plugin_may_not_do_is_not_done_because_a_host_says_so() {
 }
 
 #[test]
-fn what_was_not_drawn_there_is_not_believed() {
+fn a_result_with_forged_draws_is_stale() {
     let (world, result) = played();
     let origin = result.origin.as_ref().expect("it has drawn");
     let drawn = |fact: usize| serde_json::to_value(&result.transcript.exchanges()[fact].response);
@@ -230,7 +230,7 @@ fn what_was_not_drawn_there_is_not_believed() {
 
 /// A draw that was left out, to have the next one in its place.
 #[test]
-fn a_draw_that_is_left_out_shows_in_those_after_it() {
+fn a_result_without_one_of_its_draws_is_stale() {
     let (world, result) = played();
     let mut text = serde_json::to_value(&result).expect("it is JSON");
     let facts = text["transcript"]["facts"].as_array_mut().expect("a list");
@@ -257,7 +257,7 @@ fn another_installation_or_component_is_not_believed() {
 
 /// A call's end is rejected if its transcript does not lead to it, so that a loser cannot change the end.
 #[test]
-fn an_ending_that_does_not_follow_is_not_believed() {
+fn an_ending_that_the_transcript_contradicts_is_rejected() {
     let (world, result) = played();
     let plugin = id("game");
     let poor = Rejection::InsufficientFunds {
@@ -340,7 +340,7 @@ fn an_aborted_call_is_recorded_with_its_own_draws_only() {
 /// Fuel is what the host says. It changes nothing of a verdict, so that nothing can be gained by it here;
 /// that it is the truth is seen where the component runs again.
 #[test]
-fn fuel_that_is_made_up_buys_nothing() {
+fn forged_fuel_changes_no_verdict() {
     let (world, result) = played();
     let honest = verdict(&world, &result);
     let other = CallResult {
@@ -354,7 +354,7 @@ fn fuel_that_is_made_up_buys_nothing() {
 
 /// A run that is due is run once, at its time, by the clock alone.
 #[test]
-fn a_run_that_is_not_due_is_not_believed() {
+fn a_result_of_a_run_that_is_not_due_is_rejected() {
     let mut world = World::after(
         "asset coin
          account user:1

@@ -59,7 +59,7 @@ fn an_offer_is_held_and_captured_by_a_later_call_of_someone_else() {
 }
 
 #[test]
-fn only_holds_that_the_plugin_has_placed_itself_are_its_to_end() {
+fn a_plugin_ends_only_holds_that_it_has_placed() {
     check_trade(
         "hold 1 user:1 -> user:2 coin 5
          call A trade user:1; A hold offer user:1 -> user:2 coin 30; A reply
@@ -85,7 +85,7 @@ fn only_holds_that_the_plugin_has_placed_itself_are_its_to_end() {
 }
 
 #[test]
-fn a_plugin_holds_what_it_may_debit_and_by_rules_that_are_there() {
+fn a_plugin_holds_only_funds_that_it_may_debit_and_by_declared_rules() {
     check_trade(
         "call A trade user:1
          A hold none user:1 -> user:2 coin 1
@@ -116,7 +116,7 @@ fn a_plugin_holds_what_it_may_debit_and_by_rules_that_are_there() {
 }
 
 #[test]
-fn what_is_newly_held_counts_as_spent_and_its_capture_does_not_again() {
+fn a_new_hold_counts_as_spent_and_its_capture_does_not() {
     check_trade(
         "call A trade user:1 spend=coin/30
          A hold offer user:1 -> user:2 coin 20
@@ -142,7 +142,7 @@ fn what_is_newly_held_counts_as_spent_and_its_capture_does_not_again() {
 }
 
 #[test]
-fn a_hold_that_was_ended_meanwhile_makes_a_call_run_again() {
+fn a_call_runs_again_if_a_hold_that_it_used_has_ended() {
     check_trade(
         "call A trade user:1; A hold offer user:1 -> user:2 coin 30; A reply
          call B trade user:2; B capture A/0
@@ -180,7 +180,7 @@ fn holds_end_by_the_rule_of_the_manifest() {
 }
 
 #[test]
-fn what_is_held_in_a_call_cannot_be_spent_in_it() {
+fn an_amount_held_in_a_call_cannot_be_spent_in_it() {
     check_trade(
         "call A trade user:1
          A hold offer user:1 -> user:2 coin 60

@@ -109,7 +109,7 @@ fn an_overdue_hold_is_not_captured_even_if_it_is_still_open() {
 }
 
 #[test]
-fn rule_of_a_hold_captures_what_is_left_when_the_time_is_over() {
+fn the_rest_of_an_expired_hold_is_captured_by_its_rule() {
     after_setup(
         "hold 1 user:1 -> user:2 coin 60 for=10 on_expiry=capture
          capture 1 10
@@ -155,7 +155,7 @@ fn capture_into_a_full_frozen_or_closed_account_is_refused_and_the_hold_stays() 
 }
 
 #[test]
-fn hold_that_cannot_be_captured_at_its_end_stays_and_is_tried_again_at_growing_intervals() {
+fn a_failed_capture_at_expiry_is_retried_at_growing_intervals() {
     let mut world = World::after(SETUP);
     world.run("hold 1 user:1 -> user:3 coin 30 for=10 on_expiry=capture; wait 10");
     let mut waits = Vec::new();
@@ -169,14 +169,14 @@ fn hold_that_cannot_be_captured_at_its_end_stays_and_is_tried_again_at_growing_i
     // As long again as it has been overdue.
     assert_eq!(waits[..6], [60, 61, 123, 247, 495, 991]);
     assert!(waits.is_sorted());
-    world.said.clear();
+    world.output.clear();
     world.run("account user:3 ceiling=coin/30; expire 1; balance user:3 coin; violations");
     expect![[r#"
         account user:3 ceiling=coin/30: changed
         balance user:3 coin: 30
         violations: none
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// Money that was reserved is not lost to a limit that an admin lowers; but no request takes an
@@ -223,7 +223,7 @@ fn holds_name_no_issuer_and_take_from_no_plugin() {
 }
 
 #[test]
-fn hold_on_a_plugins_account_is_an_admins_to_place_capture_and_release() {
+fn only_an_admin_places_captures_and_releases_holds_on_a_plugins_account() {
     after_setup(
         "plugin shop component=a enabled=true
          issue plugin:shop coin 5
@@ -243,7 +243,7 @@ fn hold_on_a_plugins_account_is_an_admins_to_place_capture_and_release() {
 }
 
 #[test]
-fn a_key_captures_its_cap_and_not_one_more() {
+fn a_key_captures_no_more_than_its_cap() {
     after_setup(
         "hold 1 user:1 -> user:2 coin 20 cap=coin/19
          hold 1 user:1 -> user:2 coin 20 cap=coin/20
@@ -353,7 +353,7 @@ fn an_account_with_an_open_hold_is_not_closed() {
 
 /// Each order in which holds are looked for forgets those that have ended.
 #[test]
-fn nothing_is_left_of_holds_that_have_ended() {
+fn ended_holds_leave_every_index() {
     let mut world = World::after(SETUP);
     world.run(
         "hold 1 user:1 -> user:2 coin 10; hold 2 user:1 -> user:2 coin 10 for=10

@@ -19,7 +19,7 @@ pub(super) fn check_bank(script: &str, expected: &expect_test::Expect) {
 }
 
 #[test]
-fn the_component_before_comes_back_with_all_that_it_had() {
+fn a_rollback_restores_the_earlier_component_with_its_installation() {
     check_bank(
         "roll_back bank
          call A bank user:1; A set k v; A reply
@@ -164,7 +164,7 @@ fn only_a_schedule_calls_on_behalf_of_a_plugin() {
 }
 
 #[test]
-fn what_was_missed_is_left_out_or_made_up_for_as_the_rule_says() {
+fn missed_runs_are_skipped_or_caught_up_by_their_rule() {
     check_bank(
         "skip_due bank tidy
          wait 600
@@ -188,7 +188,7 @@ fn what_was_missed_is_left_out_or_made_up_for_as_the_rule_says() {
 }
 
 #[test]
-fn a_run_says_when_the_next_one_is_due_and_other_calls_bring_it_forward_only() {
+fn a_run_sets_its_next_due_time_and_other_calls_only_bring_it_forward() {
     check_bank(
         "wait 60
          call A bank plugin:bank due=60000 action=pay; A wake pay 600001; A reply
@@ -220,7 +220,7 @@ fn a_run_says_when_the_next_one_is_due_and_other_calls_bring_it_forward_only() {
 }
 
 #[test]
-fn what_is_due_stays_due_whatever_else_is_set() {
+fn a_due_run_stays_due_when_other_settings_change() {
     check_bank(
         "wait 300
          plugin bank config={\"rate\":2}
@@ -248,7 +248,7 @@ fn what_is_due_stays_due_whatever_else_is_set() {
 }
 
 #[test]
-fn a_configuration_is_for_the_component_that_it_was_held_against() {
+fn a_configuration_is_accepted_only_for_the_component_that_checked_it() {
     check_bank(
         "plugin bank config={\"rate\":2} checked=a
          plugin bank component=b
@@ -264,7 +264,7 @@ fn a_configuration_is_for_the_component_that_it_was_held_against() {
 }
 
 #[test]
-fn a_component_is_for_the_configuration_that_was_held_against_it() {
+fn a_component_is_accepted_only_for_the_configuration_that_it_checked() {
     check_bank(
         "plugin bank config={\"rate\":2}
          plugin bank component=b as_of=6
@@ -280,7 +280,7 @@ fn a_component_is_for_the_configuration_that_was_held_against_it() {
 }
 
 #[test]
-fn needs_are_those_of_the_component_with_its_configuration() {
+fn needs_belong_to_a_component_with_its_configuration() {
     let mut world = World::after(&format!(
         "{BANK}
          plugin bank config={{\"rate\":2}} needs=plugin:bank/coin/50"
@@ -302,7 +302,7 @@ fn needs_are_those_of_the_component_with_its_configuration() {
 
 /// Due times that passed while another component was installed are not caught up.
 #[test]
-fn a_component_that_comes_back_is_due_from_then_on() {
+fn a_restored_component_is_due_from_its_return_on() {
     check_bank(
         "due bank
          plugin bank component=b
@@ -348,7 +348,7 @@ fn a_run_that_could_not_begin_and_is_no_longer_due_is_stale() {
 
 /// Another configuration is no other component: there is nothing to go back to.
 #[test]
-fn only_another_component_can_be_sent_away() {
+fn a_change_of_configuration_alone_is_not_rolled_back() {
     check_bank(
         "plugin bank component=a config={\"fee\":1}
          roll_back bank",

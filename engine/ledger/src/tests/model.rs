@@ -360,7 +360,7 @@ impl Model {
             .holds
             .values()
             .any(|hold| hold.posting.source.as_str() == account);
-        // What is said of a closed account has to leave it empty, too.
+        // A patch that closes an account requires that the account is empty.
         let closes = match patch.status {
             Some(status) => status == AccountStatus::Closed,
             None => self.closed.contains(account),

@@ -18,7 +18,7 @@ fn before_its_end(place: &str) -> World {
     let left = expires.0 - world.at().0;
     world.run(&format!("wait_ms {}", left - 1));
     assert_eq!(world.at().0, expires.0 - 1);
-    world.said.clear();
+    world.output.clear();
     world
 }
 
@@ -32,7 +32,7 @@ fn a_hold_is_captured_until_the_millisecond_before_it_expires() {
         capture 1 10: the hold 00000000-0000-0000-0000-000000000001 has ended
         balance user:2 coin: 10
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_hold_expires_in_the_millisecond_in_which_its_time_is_over() {
         expire 1: changed
         balance user:1 coin: 100
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// A hold expires for the game in the same millisecond as for the ledger.
@@ -69,12 +69,12 @@ fn a_plugin_has_its_stake_until_the_millisecond_before_it_expires() {
         C keep A/0: refused, the plugin has no open hold 559aead0-8264-d579-5d39-09718cdd05aa
         balance user:1 coin: 90
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// A call that saw its stake a millisecond before it expired does not capture it a millisecond later.
 #[test]
-fn a_stake_that_expired_while_the_game_thought_is_not_captured() {
+fn a_stake_that_expired_during_the_call_is_not_captured() {
     let mut world =
         before_its_end("call A game user:1; A hold stake user:1 -> plugin:game coin 10; A reply");
     world.run("call B game user:1; B capture A/0; wait_ms 1; B reply; balance user:1 coin");
@@ -82,7 +82,7 @@ fn a_stake_that_expired_while_the_game_thought_is_not_captured() {
         B reply: stale
         balance user:1 coin: 100, held 10
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 #[test]
@@ -102,5 +102,5 @@ fn a_run_begins_in_the_millisecond_in_which_it_is_due() {
         A reply: committed
         due game: deal at 120000
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }

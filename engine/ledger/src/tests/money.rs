@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn later_posting_spends_what_an_earlier_brought() {
+fn a_posting_can_spend_the_amount_of_an_earlier_one() {
     check(
         "asset coin
          account user:1
@@ -72,7 +72,7 @@ fn ceiling_holds_after_each_posting() {
 }
 
 #[test]
-fn one_assets_balance_never_pays_for_another() {
+fn the_balance_of_one_asset_never_pays_for_another() {
     check(
         "asset coin
          asset item:potion
@@ -121,7 +121,7 @@ fn floor_is_zero_or_the_credit_limit() {
 }
 
 #[test]
-fn ceiling_is_reached_and_not_passed() {
+fn a_ceiling_is_reached_and_not_exceeded() {
     check(
         "asset coin
          account user:1 ceiling=coin/100
@@ -141,7 +141,7 @@ fn ceiling_is_reached_and_not_passed() {
 }
 
 #[test]
-fn account_outside_its_limits_only_moves_back() {
+fn an_account_outside_its_limits_can_only_move_towards_them() {
     check(
         "asset coin
          account user:1
@@ -198,7 +198,7 @@ fn supply_ends_at_the_assets_maximum() {
 }
 
 #[test]
-fn supply_ends_where_json_is_exact() {
+fn the_supply_ends_at_the_largest_exact_json_number() {
     check(
         "asset coin
          account user:1
@@ -220,7 +220,7 @@ fn supply_ends_where_json_is_exact() {
 }
 
 #[test]
-fn credit_lifts_no_balance_over_the_maximum() {
+fn a_credit_limit_lifts_no_balance_over_the_maximum() {
     check(
         "asset coin
          account user:1
@@ -241,7 +241,7 @@ fn credit_lifts_no_balance_over_the_maximum() {
 }
 
 #[test]
-fn credit_sinks_no_balance_under_the_minimum() {
+fn a_credit_limit_lowers_no_balance_below_the_minimum() {
     check(
         "asset coin
          account user:1
@@ -334,7 +334,7 @@ fn transfer_takes_as_many_postings_as_allowed() {
 }
 
 #[test]
-fn postings_are_some_and_between_two_accounts() {
+fn postings_are_not_empty_and_join_two_accounts() {
     assert_eq!(Postings::new(Vec::new()), Err(PostingsError::Empty));
     let posting = |source: &str| Posting {
         source: id(source),
@@ -366,7 +366,7 @@ fn a_reservation_is_between_two_accounts() {
 }
 
 #[test]
-fn what_can_be_spent_is_what_is_neither_held_nor_beyond_the_credit() {
+fn the_spendable_amount_excludes_holds_and_includes_credit() {
     let world = World::after(
         "asset coin
          account user:1 credit_limit=coin/5

@@ -24,7 +24,7 @@ fn check_shops(script: &str, expected: &expect_test::Expect) {
 }
 
 #[test]
-fn two_names_of_one_component_have_nothing_in_common() {
+fn two_installations_of_one_component_share_nothing() {
     check_shops(
         "call A shop user:1; A set k 1; A pay user:1 -> plugin:shop:till coin 7; A reply
          call B market user:1; B get k; B set k 2; B pay user:1 -> plugin:market:till coin 3
@@ -57,7 +57,7 @@ fn two_names_of_one_component_have_nothing_in_common() {
 }
 
 #[test]
-fn what_one_name_may_move_in_a_day_is_its_own() {
+fn each_installation_has_its_own_daily_budgets() {
     check_shops(
         "call A shop user:1; A pay user:1 -> plugin:shop coin 30; A reply
          call B shop user:1; B pay user:1 -> plugin:shop coin 1; B reply
@@ -77,7 +77,7 @@ fn what_one_name_may_move_in_a_day_is_its_own() {
 }
 
 #[test]
-fn each_name_has_its_own_due_times() {
+fn each_installation_has_its_own_due_times() {
     check_shops(
         "wait 60
          call A shop plugin:shop due=60000 action=pay; A pay plugin:shop -> user:1 coin 1
@@ -100,7 +100,7 @@ fn each_name_has_its_own_due_times() {
 }
 
 #[test]
-fn one_name_goes_and_the_other_stays_as_it_is() {
+fn removing_one_installation_keeps_the_other() {
     check_shops(
         "call A shop user:1; A hold stake user:1 -> plugin:shop coin 4; A set k 1; A reply
          call B market user:1; B hold stake user:1 -> plugin:market coin 5; B set k 2; B reply
@@ -129,7 +129,7 @@ fn one_name_goes_and_the_other_stays_as_it_is() {
 
 /// Its accounts keep what they have, and another plugin would have that.
 #[test]
-fn a_name_stays_with_its_plugin_also_when_that_is_gone() {
+fn a_name_stays_bound_to_its_plugin_after_removal() {
     check_shops(
         "plugin market of=bank component=b
          remove_plugin market
@@ -151,7 +151,7 @@ fn a_name_stays_with_its_plugin_also_when_that_is_gone() {
 }
 
 #[test]
-fn a_component_that_spells_its_name_has_no_other_one() {
+fn a_component_with_fixed_accounts_is_installed_only_under_its_own_id() {
     check_shops(
         "plugin stall of=shop component=old fixed=true
          plugin shop of=shop component=old fixed=true

@@ -7,7 +7,7 @@ use super::script::{World, check, id};
 use crate::{Digest, FuelClass};
 
 #[test]
-fn a_newer_version_follows_if_it_may_and_asks_for_no_more() {
+fn a_newer_version_follows_if_allowed_and_if_it_requests_no_more() {
     check_bank(
         "plugin bank component=b follows=a
          plugin bank follow=true
@@ -64,7 +64,7 @@ fn a_newer_version_that_asks_for_less_keeps_only_that() {
 }
 
 #[test]
-fn who_says_nothing_of_grants_grants_nothing_beyond_the_usual() {
+fn an_installation_without_grants_gets_the_default_grants() {
     check(
         "asset coin
          account user:1
@@ -104,12 +104,12 @@ fn a_newer_version_keeps_the_quota_and_the_fuel_that_were_granted() {
     world.run("plugin bank component=c follows=b requests=state/400,fuel/standard");
     assert_eq!(granted(&world), (Some(400), 400, FuelClass::Small));
     world.run("call A bank user:1; A set k x*400; A reply");
-    world.said.clear();
+    world.output.clear();
     world.run("call B bank user:1; B set k x*399; B reply");
     expect![[r#"
         B reply: committed
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// The usual quota is not written down, so that it stays the usual one.
@@ -124,20 +124,20 @@ fn a_newer_version_of_a_plugin_with_the_usual_quota_keeps_the_usual_quota() {
     assert_eq!(bank.installation.grants.state_bytes, None);
 }
 
-/// Fuel is granted like anything else: up to what is asked for, and the usual where nothing is said.
+/// Fuel is granted up to the requested class; the default without a grant.
 #[test]
-fn a_class_of_fuel_is_narrowed_and_never_widened() {
+fn a_fuel_class_is_narrowed_and_never_widened() {
     let fuel = |put: &str| {
         let mut world = World::after("asset coin");
         world.run(put);
         let bank = world.books.plugin(&id("bank"));
-        (bank.map(|bank| bank.installation.grants.fuel), world.said)
+        (bank.map(|bank| bank.installation.grants.fuel), world.output)
     };
     let class = |requested: &str, grants: &str| {
-        let (fuel, said) = fuel(&format!(
+        let (fuel, output) = fuel(&format!(
             "plugin bank component=a requests=fuel/{requested} grants={grants}"
         ));
-        fuel.ok_or(said.contains("`grants.fuel` exceeds"))
+        fuel.ok_or(output.contains("`grants.fuel` exceeds"))
     };
     let small = FuelClass::Small;
     let standard = FuelClass::Standard;
@@ -172,7 +172,7 @@ fn a_class_of_fuel_is_narrowed_and_never_widened() {
 }
 
 #[test]
-fn nothing_follows_what_is_not_there_or_brings_no_version() {
+fn following_without_a_plugin_or_a_version_changes_nothing() {
     check_bank(
         "plugin till component=b follows=a
          plugin bank follow=true
@@ -219,7 +219,7 @@ fn a_newer_version_follows_with_lower_caps_and_not_with_higher_ones() {
         plugin bank component=c follows=b requests=spend/coin/10,spend/gem/1: unchanged
         plugin bank component=c follows=b requests=spend/coin/4: changed
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// Each asset has its own cap: one that is narrow enough does not carry another along.

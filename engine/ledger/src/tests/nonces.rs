@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::fair::check_game;
 
 #[test]
-fn nonces_are_used_once_and_in_order_and_gaps_are_burned() {
+fn nonces_are_used_once_in_order_and_gaps_are_burned() {
     check_game(
         "call A game user:1; A draw 2
          call B game user:1; B draw 2
@@ -165,7 +165,7 @@ fn draws_of_all_kinds_are_made_again_and_what_is_mixed_counts() {
 }
 
 #[test]
-fn what_a_call_drew_is_kept_also_when_it_can_no_longer_begin() {
+fn draws_are_recorded_when_their_call_can_no_longer_start() {
     check_game(
         "call A game user:1
          A draw 1000000
@@ -189,7 +189,7 @@ fn what_a_call_drew_is_kept_also_when_it_can_no_longer_begin() {
 
 /// Otherwise an operator could freeze the economy briefly to discard an unwanted draw.
 #[test]
-fn a_run_that_can_no_longer_begin_draws_the_same_when_it_can() {
+fn a_scheduled_run_that_cannot_start_gets_the_same_draws_later() {
     check_game(
         "plugin dealer component=b grants=requested enabled=true schedules=deal/60/catch_up
          wait 60

@@ -37,7 +37,7 @@ pub(super) fn check_gang(script: &str, expected: &Expect) {
 }
 
 #[test]
-fn a_call_takes_its_cap_and_not_one_more() {
+fn a_call_debits_up_to_its_pattern_cap() {
     check_gang(
         "call A rob user:1; A pay user:2 -> plugin:rob coin 10; A reply
          call B rob user:1; B pay user:4 -> user:1 coin 6; B pay user:2 -> plugin:rob coin 5; B reply
@@ -57,7 +57,7 @@ fn a_call_takes_its_cap_and_not_one_more() {
 }
 
 #[test]
-fn a_member_loses_its_cap_of_a_day_and_not_one_more() {
+fn a_member_loses_no_more_than_the_daily_cap() {
     check_gang(
         "call A rob user:1; A pay user:2 -> plugin:rob coin 10; A reply
          call B rob user:4; B pay user:2 -> plugin:rob coin 6; B reply
@@ -78,7 +78,7 @@ fn a_member_loses_its_cap_of_a_day_and_not_one_more() {
 }
 
 #[test]
-fn all_members_together_lose_the_cap_of_a_day_and_not_one_more() {
+fn all_members_together_lose_no_more_than_the_daily_cap() {
     check_gang(
         "call A rob user:1; A pay user:2 -> plugin:rob coin 10; A reply
          call B rob user:1; B pay user:4 -> plugin:rob coin 10; B reply
@@ -117,7 +117,7 @@ fn caps_are_no_reads() {
 /// Neither credit nor what is held: an account that is debited by a pattern has something before and nothing
 /// less than zero after.
 #[test]
-fn a_pattern_takes_what_an_account_has_and_no_credit() {
+fn a_pattern_debits_funds_and_no_credit() {
     check_gang(
         "call A rob user:1; A pay user:3 -> plugin:rob coin 6; A reply
          call B rob user:1; B pay user:3 -> plugin:rob coin 3; B pay user:3 -> plugin:rob coin 3; B reply
@@ -146,7 +146,7 @@ fn a_pattern_takes_what_an_account_has_and_no_credit() {
 
 /// An amount that the call itself holds is not available either.
 #[test]
-fn a_pattern_takes_nothing_that_the_call_has_held() {
+fn a_pattern_debits_nothing_that_the_call_holds() {
     check_gang(
         "plugin rob component=a enabled=true requests=debit/user:2 grants=debit/user:2
          plugin rob component=b enabled=true requests=debit/user:9 grants=take/user:*/coin/100/100/100 \
@@ -165,7 +165,7 @@ fn a_pattern_takes_nothing_that_the_call_has_held() {
 }
 
 #[test]
-fn a_pattern_reads_where_it_says_so() {
+fn a_pattern_reads_only_if_it_grants_reads() {
     check_gang(
         "call A rob user:1
          A balance user:2 coin
@@ -328,7 +328,7 @@ fn an_account_that_is_granted_by_name_is_taken_from_by_no_pattern() {
     );
 }
 
-/// `"requested"` means no pattern, and whatever is not said of grants leaves them as they are.
+/// `"requested"` grants no pattern, and a change without `grants` keeps the granted ones.
 #[test]
 fn patterns_are_granted_where_they_are_written_out_and_nowhere_else() {
     let mut world = World::after(GANG);
@@ -411,7 +411,7 @@ fn looking(patterns: &[String]) -> Result<Patterns, PatternsError> {
 }
 
 #[test]
-fn a_plugin_has_as_many_patterns_as_it_may_and_not_one_more() {
+fn a_plugin_has_patterns_up_to_their_limit() {
     let named = |count: usize| (0..count).map(|n| format!("team{n}:*")).collect::<Vec<_>>();
     let most = looking(&named(GRANT_PATTERNS_MAX)).expect("as many as there may be");
     assert_eq!(most.as_slice().len(), GRANT_PATTERNS_MAX);
@@ -420,7 +420,7 @@ fn a_plugin_has_as_many_patterns_as_it_may_and_not_one_more() {
 }
 
 #[test]
-fn a_pattern_stands_once_and_lets_something_be_done() {
+fn a_pattern_is_unique_and_grants_something() {
     let user: AccountPattern = id("user:*");
     let twice = ["user:*", "team:*", "user:*"].map(String::from);
     assert_eq!(looking(&twice), Err(PatternsError::Twice(user.clone())));

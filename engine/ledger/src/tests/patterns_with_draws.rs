@@ -11,7 +11,7 @@ const DRAWS: &str = "
 
 /// A rule that draws takes the largest loss to its own account before the draw, and gives the rest back.
 #[test]
-fn what_was_taken_goes_back_after_a_draw_and_not_one_more() {
+fn a_debited_account_is_paid_back_after_a_draw_up_to_its_debit() {
     check_gang(
         &format!(
             "{DRAWS}
@@ -61,7 +61,7 @@ fn what_was_taken_goes_back_after_a_draw_and_not_one_more() {
 
 /// A payment back after the draw comes only from the secured amount.
 #[test]
-fn what_goes_back_was_secured() {
+fn only_secured_amounts_are_paid_back_after_a_draw() {
     check_gang(
         &format!(
             "{DRAWS}
@@ -97,7 +97,7 @@ fn what_goes_back_was_secured() {
 
 /// An amount that was paid back before the draw cannot be paid back again.
 #[test]
-fn what_goes_back_before_the_draw_counts() {
+fn a_repayment_before_the_draw_reduces_the_repayments_after_it() {
     check_gang(
         &format!(
             "{DRAWS}
@@ -133,7 +133,7 @@ fn what_goes_back_before_the_draw_counts() {
 
 /// An account that is granted by its name can be paid back as well, but not the caller or an issuer.
 #[test]
-fn what_a_name_grants_goes_back_too() {
+fn an_account_granted_by_name_is_paid_back_too() {
     check_gang(
         "plugin rob component=d enabled=true requests=debit/treasury,debit/issuer:coin,credit/issuer:coin grants=requested
          call A rob user:1
@@ -160,7 +160,7 @@ fn what_a_name_grants_goes_back_too() {
 /// The draft checks before the draw that every debit can be paid back. An account above its ceiling, or one
 /// that receives another payment, could not take the whole amount.
 #[test]
-fn a_way_back_that_has_no_room_ends_the_call_before_its_draw() {
+fn a_repayment_without_room_ends_the_call_before_its_draw() {
     check_gang(
         &format!(
             "{DRAWS}

@@ -46,7 +46,7 @@ fn asset_keeps_what_a_put_leaves_out() {
         patch item:potion kind=item: a new asset needs `name`
         patch item:potion name=Potion: a new asset needs `kind`
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
     let asset = world.books.asset(&id("coin")).expect("the asset was made");
     let json = serde_json::to_string(asset).expect("an asset is JSON");
     expect![[r#"{"kind":"currency","name":"Crown","decimals":2}"#]].assert_eq(&json);
@@ -79,7 +79,7 @@ fn account_keeps_what_a_put_leaves_out() {
         account user:1 credit_limit=coin/0: the economy has no asset `coin`
         account issuer:coin: `issuer:coin` is created by the server, with the asset or the plugin
         account plugin:shop:till: `plugin:shop:till` is created by the server, with the asset or the plugin
-    "#]].assert_eq(&world.said);
+    "#]].assert_eq(&world.output);
     let account = world.books.account(&id("user:1"));
     let json = serde_json::to_string(account.expect("the account was made"));
     expect![[r#"{"number":0,"metadata":[1],"balances":{}}"#]]
@@ -159,11 +159,11 @@ fn plugin_brings_its_own_accounts_once() {
         plugin shop component=b accounts=till,prizes: changed
         balance plugin:shop:till coin: 5
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 #[test]
-fn grants_narrow_what_the_manifest_asks() {
+fn grants_narrow_the_requests_of_the_manifest() {
     check(
         "plugin shop component=a requests=debit/issuer:coin,read/user:1,credit/issuer:coin
          plugin shop grants=debit/issuer:coin
@@ -199,7 +199,7 @@ fn another_component_starts_without_grants() {
         plugin shop component=a requests=read/user:1: unchanged
         plugin shop component=b requests=read/user:1: changed
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
     let plugin = world.books.plugin(&id("shop")).expect("it is installed");
     let plugin = &plugin.installation;
     assert_eq!(plugin.grants, Grants::default());
@@ -271,7 +271,7 @@ fn key_keeps_its_secret_when_its_scopes_change() {
 }
 
 #[test]
-fn key_keeps_what_is_absent_and_widens_only_when_told() {
+fn a_key_keeps_members_that_a_patch_leaves_out() {
     let mut world = World::after("");
     let set = |patch: KeyPatch, mode: KeyMode, secret: &str| Act::SetKey {
         key: id("bot"),
@@ -331,7 +331,7 @@ fn key_keeps_what_is_absent_and_widens_only_when_told() {
 }
 
 #[test]
-fn admin_key_allows_everything_where_it_reaches() {
+fn an_admin_key_allows_everything_in_its_economies() {
     let admin = KeyDefinition {
         scopes: Scopes::from([Scope::Admin]),
         economies: Some([id("guild")].into()),

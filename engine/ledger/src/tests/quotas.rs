@@ -30,9 +30,9 @@ fn check_shop(script: &str, expected: &Expect) {
 fn check_limit(quota: Quota, limit: u64, well: &str, beyond: &str) {
     let mut world = World::after(SETUP);
     world.run(&format!("quota {quota}={limit}"));
-    world.said.clear();
+    world.output.clear();
     world.run(well);
-    assert_eq!(world.said, "", "{quota}: up to the limit all goes well");
+    assert_eq!(world.output, "", "{quota}: up to the limit all goes well");
     assert_eq!(world.books.used(quota, world.at()), Some(limit), "{quota}");
     let before = world.books.clone();
     world.run(beyond);
@@ -45,13 +45,16 @@ fn check_limit(quota: Quota, limit: u64, well: &str, beyond: &str) {
         refused,
         Some(Rejection::QuotaReached { quota, limit, used }),
         "{quota}: {}",
-        world.said
+        world.output
     );
     assert_eq!(before, world.books, "{quota}: a refusal changes nothing");
     world.run(&format!("quota {quota}=null"));
-    let said = world.said.clone();
+    let before = world.output.clone();
     world.run(beyond);
-    let more = world.said.strip_prefix(&said).expect("it goes on");
+    let more = world
+        .output
+        .strip_prefix(&before)
+        .expect("the output grows");
     assert!(!more.contains("quota"), "{quota}: raised, {more}");
     assert!(world.books.used(quota, world.at()) > Some(limit), "{quota}");
 }
@@ -149,7 +152,7 @@ fn a_call_that_ends_a_hold_may_place_another_where_there_is_room_for_no_more() {
 }
 
 #[test]
-fn calls_end_at_the_limits_too() {
+fn calls_are_refused_at_the_quotas() {
     check_shop(
         "quota state_bytes=260 holds=1 balances=3
          call A shop user:1; A set a b; A reply
@@ -218,7 +221,7 @@ fn budget_counters_end_with_their_day() {
 
 /// Below what is in use a quota stops growth, and nothing else.
 #[test]
-fn all_else_goes_on_beyond_every_quota() {
+fn a_reached_quota_stops_growth_only() {
     let none = Quota::ALL.map(|quota| format!("{quota}=0")).join(" ");
     check_shop(
         &format!(
@@ -306,17 +309,17 @@ fn state_after_a_draw_has_a_reserve() {
     world.run("quota state_bytes=0");
     let mut rounds = 0;
     loop {
-        world.said.clear();
+        world.output.clear();
         let writes = sets("A", rounds);
         world.run("call A shop user:1; A draw 2");
-        if world.said.contains("ends") {
+        if world.output.contains("ends") {
             break;
         }
         world.run(&format!("{writes} A reply"));
         assert!(
-            world.said.ends_with("A reply: committed\n"),
+            world.output.ends_with("A reply: committed\n"),
             "{}",
-            world.said
+            world.output
         );
         rounds += 1;
         assert!(rounds < 100, "the loop ends");
@@ -324,18 +327,18 @@ fn state_after_a_draw_has_a_reserve() {
     let used = world.books.used(Quota::StateBytes, world.at());
     assert!(used <= Some(STATE_AFTER_DRAW_BYTES), "{used:?}");
     assert!(used > Some(STATE_AFTER_DRAW_BYTES - 2 * 70_000), "{used:?}");
-    world.said.clear();
+    world.output.clear();
     world.run("A stop; call B shop user:1; B set a b; B reply; call C shop user:1; C reply");
     expect![[r#"
         A stop: the economy has 4127710 bytes of plugin state of at most 0, and this needs more: free some, or ask the operator to raise the quota `state_bytes`
         B reply: the economy has 4127710 bytes of plugin state of at most 0, and this needs more: free some, or ask the operator to raise the quota `state_bytes`
         C reply: committed
-    "#]].assert_eq(&world.said);
+    "#]].assert_eq(&world.output);
 }
 
 /// A balance that begins below zero is a new one, too.
 #[test]
-fn a_new_balance_of_a_source_needs_room() {
+fn a_new_negative_balance_counts_in_the_quota() {
     check_shop(
         "account user:3
          quota balances=2
@@ -354,7 +357,7 @@ fn a_new_balance_of_a_source_needs_room() {
 
 /// A payment to the plugin's own accounts after a draw needs no reserved room.
 #[test]
-fn a_full_economy_does_not_make_a_round_void() {
+fn a_full_quota_does_not_void_a_payment_after_a_draw() {
     check_shop(
         "plugin shop component=b accounts=till enabled=true grants=requested
          issue plugin:shop coin 50
@@ -391,7 +394,7 @@ fn flows_are_kept_for_a_leap_year() {
 }
 
 #[test]
-fn patch_that_says_what_is_so_changes_nothing() {
+fn a_patch_with_the_present_quotas_changes_nothing() {
     check_shop(
         "quota holds=null
          quota holds=5
@@ -477,7 +480,7 @@ proptest! {
 }
 
 #[test]
-fn counts_are_taken_apart_and_together() {
+fn counts_survive_a_checkpoint() {
     let mut world = World::after(SETUP);
     world.run(
         r#"account user:1 metadata={"a":1}; call A shop user:1; A set a b; A set c d; A reply"#,

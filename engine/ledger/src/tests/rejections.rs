@@ -71,7 +71,7 @@ const LADDER: [&str; 44] = [
 
 fn refuse(script: &str) -> Rejection {
     let mut world = World::after(SETUP);
-    assert_eq!(world.said, "", "the setup goes through");
+    assert_eq!(world.output, "", "the setup goes through");
     for line in script.split(';') {
         match line.trim() {
             "MOST LIMITS" => with_most_limits(&mut world),
@@ -80,7 +80,7 @@ fn refuse(script: &str) -> Rejection {
         }
     }
     let refused = world.rejections.pop();
-    refused.unwrap_or_else(|| panic!("not refused: {script}\n{}", world.said))
+    refused.unwrap_or_else(|| panic!("not refused: {script}\n{}", world.output))
 }
 
 fn code(rejection: &Rejection) -> String {

@@ -40,12 +40,12 @@ fn an_aborted_call_gets_new_draws_once_its_seed_is_public() {
         B reply: committed
         seeds: seed 2, 3 draws, hidden from 2, next nonce 4, open []
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// An operator cannot make a new call draw from a seed that is public.
 #[test]
-fn a_nonce_that_is_left_over_is_no_good_for_a_public_seed() {
+fn an_unused_nonce_of_a_public_seed_is_not_valid() {
     let mut world = World::after(GAME);
     let member: AccountId = id("user:1");
     let old = world.books.draw_origin(&member, 1);
@@ -107,7 +107,7 @@ fn a_call_that_can_no_longer_start_after_its_draw_gets_new_draws() {
         A reply: committed
         seeds: seed 1, 1 draws, hidden from 1, next nonce 3, open []
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// A stake is marked once, with the first seed that its game has drawn from. It is marked again if an aborted
@@ -134,18 +134,18 @@ fn a_stake_is_marked_with_the_earliest_seed_of_its_game() {
     world.run("call B game user:1; B keep A/0; B draw 2; B reply");
     assert_eq!(marks(&world), 1);
     assert_eq!(world.books.first_seed_in_use(), Some(1));
-    world.said.clear();
+    world.output.clear();
     world.run("reveal 2; call E game user:1; E release A/0; E reply; reveal 2");
     expect![[r#"
         reveal 2: unchanged
         E reply: committed
         reveal 2: changed
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 #[test]
-fn the_oldest_seed_of_all_open_games_stays_hidden() {
+fn the_oldest_seed_of_open_games_stays_hidden() {
     let mut world = World::after(GAME);
     world.run(
         "call A game user:1; A hold stake user:1 -> plugin:game coin 10; A draw 2; A reply
@@ -154,7 +154,7 @@ fn the_oldest_seed_of_all_open_games_stays_hidden() {
          rotate",
     );
     assert_eq!(world.books.first_seed_in_use(), Some(1));
-    world.said.clear();
+    world.output.clear();
     world.run("reveal 3; call C game user:1; C release A/0; C reply; reveal 3; seeds");
     expect![[r#"
         reveal 3: unchanged
@@ -162,7 +162,7 @@ fn the_oldest_seed_of_all_open_games_stays_hidden() {
         reveal 3: changed
         seeds: seed 3, 0 draws, hidden from 2, next nonce 3, open []
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// A draw is counted for its own seed, and the age of a seed begins at the rotation to it.
@@ -191,7 +191,7 @@ fn the_active_seed_counts_its_own_draws_and_its_own_time() {
 
 /// Requests after the first draw cannot end a call before its second draw.
 #[test]
-fn a_game_draws_on_whatever_it_has_written_since() {
+fn requests_after_the_first_draw_do_not_end_a_call_before_its_second_draw() {
     let mut world = World::after(GAME);
     world.run(
         "call A game user:1
@@ -206,11 +206,11 @@ fn a_game_draws_on_whatever_it_has_written_since() {
         A draw 1000000: drew 549007
         A reply: committed
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 #[test]
-fn a_call_draws_from_where_it_has_begun() {
+fn the_origin_of_draws_is_fixed_at_the_first_draw() {
     let world = World::after(GAME);
     let request = call_request("key", "game", "user:1");
     let mut draft = Draft::open(&world.books, &request, world.at()).expect("it begins");
@@ -240,5 +240,5 @@ fn an_aborted_call_that_has_mixed_is_recorded() {
         A draw 1000000: drew 253441
         A reply: committed
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }

@@ -22,7 +22,7 @@ fn after_setup(script: &str, expected: &expect_test::Expect) {
 }
 
 #[test]
-fn transfer_is_taken_back_once_and_its_reversal_stands() {
+fn a_transfer_is_reversed_once_and_its_reversal_never() {
     after_setup(
         "transfer user:1 -> user:2 coin 30
          reverse 2 of=1 user:2 -> user:1 coin 30
@@ -72,7 +72,7 @@ fn reversal_that_would_break_a_floor_takes_an_admin_with_a_reason() {
 }
 
 #[test]
-fn force_goes_past_limits_of_accounts_and_no_further() {
+fn force_ignores_limits_of_accounts_only() {
     after_setup(
         "issue user:3 coin 60
          transfer user:3 -> user:2 coin 10
@@ -101,7 +101,7 @@ fn force_goes_past_limits_of_accounts_and_no_further() {
 }
 
 #[test]
-fn what_an_issuer_gave_or_a_plugin_got_is_an_admins_to_take_back() {
+fn only_an_admin_reverses_an_issue_or_a_payment_to_a_plugin() {
     after_setup(
         "plugin shop component=a enabled=true
          transfer user:1 -> plugin:shop coin 5
@@ -119,7 +119,7 @@ fn what_an_issuer_gave_or_a_plugin_got_is_an_admins_to_take_back() {
 }
 
 #[test]
-fn batch_happens_as_a_whole_or_not_at_all() {
+fn a_batch_applies_as_a_whole_or_not_at_all() {
     after_setup(
         "batch user:1 -> user:2 coin 60, user:2 -> user:3 coin 50, user:3 -> user:1 coin 50
          balance user:1 coin

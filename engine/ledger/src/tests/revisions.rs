@@ -18,7 +18,7 @@ fn told(world: &World) -> Vec<Revision> {
 }
 
 #[test]
-fn what_changes_an_installation_is_a_revision_and_nothing_else_is() {
+fn only_changes_of_an_installation_are_revisions() {
     let mut world = World::after(SHOP);
     let installed = world.books.seq();
     world.run(
@@ -95,7 +95,7 @@ fn a_limited_number_of_revisions_is_listed_and_the_oldest_can_be_restored() {
 }
 
 #[test]
-fn a_configuration_comes_back_and_the_rest_stays() {
+fn a_rollback_restores_a_configuration_and_keeps_the_rest() {
     check(
         &format!(
             "{SHOP}

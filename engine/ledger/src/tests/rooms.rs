@@ -93,7 +93,7 @@ fn a_secured_amount_does_not_fill_the_room_of_a_stake() {
 
 /// Without secured amounts the ledger decides at the commit, with its own rejection.
 #[test]
-fn what_has_no_room_where_nothing_is_promised_is_refused_at_the_commit() {
+fn a_payment_without_room_is_rejected_at_commit_if_none_was_reserved() {
     check_table(
         "call A game user:2
          A hold stake plugin:game:till -> user:1 coin 10

@@ -107,7 +107,7 @@ fn histories_have_enough_of_everything() {
 }
 
 #[test]
-fn what_the_bookkeeper_follows_is_often_done_and_often_refused() {
+fn random_histories_accept_and_reject_each_kind_often() {
     let mut tally = Tally::default();
     sample(vec(money(), 1..60), |acts| {
         let mut world = World::after(SETUP);

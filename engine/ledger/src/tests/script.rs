@@ -1,8 +1,8 @@
-//! Scripts: one verb a line, words and `key=value`, so that tests are data.
+//! Scripts for tests: a line is a verb with words and `key=value` pairs.
 //!
 //! ```text
-//! asset coin max_supply=1000              make an asset; `patch` gives only what is named
-//! account user:1 credit_limit=coin/50     make or change an account; `null` clears, as does `coin/null`
+//! asset coin max_supply=1000              creates an asset; `patch` changes the named members
+//! account user:1 credit_limit=coin/50     creates or changes an account; `null` clears, as does `coin/null`
 //! issue user:1 coin 100                   and `burn`
 //! hold 1 user:1 -> user:2 coin 30 for=60  then `capture 1 10`, `release 1`, `expire 1`, `wait 60`
 //! reverse 2 of=1 user:2 -> user:1 coin 5  and `force=reason`, `by=admin`
@@ -10,24 +10,24 @@
 //! transfer user:1 -> user:2 coin 30, user:2 -> user:3 coin 5 cap=coin/35
 //! plugin shop component=a requests=debit/issuer:coin,spend/coin/9 grants=requested enabled=true
 //! plugin shop holds=stake/60/capture,bid/60/release
-//! call A shop user:1 spend=coin/10        opens a call named A on a snapshot
-//! A pay user:1 -> plugin:shop coin 5      asks; then `A reply`, `A decline`, `A fault` or `A break`
+//! call A shop user:1 spend=coin/10        starts a call named A on a snapshot
+//! A pay user:1 -> plugin:shop coin 5      a request; then `A reply`, `A decline`, `A fault` or `A break`
 //! A hold stake user:1 -> plugin:shop coin 5; B capture A/0 3; B keep A/0; B release A/0; B left A/0
 //! client_seed user:1 luck; rotate; reveal 2; burn_nonces 3; seeds; origin user:1
-//! account user:1 admits=user:* metadata={} admits_metadata=true     by a key that opens accounts and no more
+//! account user:1 admits=user:* metadata={} admits_metadata=true     by a key that can only open accounts
 //! quota holds=5 accounts=null             then `used holds accounts`
 //! wait 60                                 a minute passes; `wait_ms 1` a millisecond
 //! balance user:1 coin                     also `state shop` and `violations`
 //! ```
 //!
-//! An act that makes something, and an ask that is simply done, say nothing. All else is said.
+//! An act that creates something, and a request that is done without an answer, have no output. Each other line has one.
 
 mod output;
 
 use std::collections::BTreeMap;
 
 use expect_test::Expect;
-use output::{listed, outcome, said};
+use output::{listed, outcome, response_text};
 use uuid::Uuid;
 
 use super::words::{Words, spend_limit};
@@ -39,19 +39,19 @@ use crate::{
 
 pub(super) use super::words::id;
 
-/// Runs a script in a new economy and compares what it says.
+/// Runs a script in a new economy and compares its output.
 pub(super) fn check(script: &str, expected: &Expect) {
-    expected.assert_eq(&World::after(script).said);
+    expected.assert_eq(&World::after(script).output);
 }
 
-/// An economy, the calls that are under way in it, and all that was said.
+/// An economy, its running calls, and the output of the script.
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) books: Books,
     pub(super) decisions: Vec<Decision>,
     pub(super) rejections: Vec<Rejection>,
-    pub(super) said: String,
-    /// Milliseconds that have passed beside one for each record.
+    pub(super) output: String,
+    /// Milliseconds that have passed, in addition to one for each record.
     waited: u64,
     calls: BTreeMap<String, Run>,
     /// The origins of draws of calls without a record.
@@ -66,13 +66,13 @@ enum Run {
 }
 
 impl World {
-    /// No economy yet; decisions can be applied.
+    /// Creates empty books, to which decisions can be applied.
     pub(super) fn blank() -> Self {
         Self {
             books: Books::new(Seed::new([0; 32]), Timestamp(0)),
             decisions: Vec::new(),
             rejections: Vec::new(),
-            said: String::new(),
+            output: String::new(),
             waited: 0,
             calls: BTreeMap::new(),
             origins: BTreeMap::new(),
@@ -80,7 +80,7 @@ impl World {
         }
     }
 
-    /// A new economy in which a script has run.
+    /// Creates an economy and runs a script in it.
     pub(super) fn after(script: &str) -> Self {
         let mut world = Self::blank();
         let seed = Seed::new([7; 32]);
@@ -93,16 +93,16 @@ impl World {
         world
     }
 
-    /// Runs further lines. A semicolon ends a line, too.
+    /// Runs further lines. A semicolon ends a line as well.
     pub(super) fn run(&mut self, script: &str) {
         for line in script.split(['\n', ';']).map(str::trim) {
             if let Some(outcome) = self.line(line) {
-                self.said.extend([line, ": ", &outcome, "\n"]);
+                self.output.extend([line, ": ", &outcome, "\n"]);
             }
         }
     }
 
-    /// Decides an act and applies what follows, as a writer does.
+    /// Decides an act and applies its decision, as a writer does.
     pub(super) fn act(&mut self, act: &Act) -> Verdict {
         let verdict = decide(Some(&self.books), self.at(), act);
         if let Some(decision) = verdict.decision() {
@@ -125,7 +125,7 @@ impl World {
         self.decisions.push(decision);
     }
 
-    /// Ends a call that is under way, and gives what is to be committed.
+    /// Ends a running call and returns the result to commit.
     pub(super) fn end(&mut self, call: &str, ending: CallEnding) -> CallResult {
         let run = self.calls.remove(call);
         match run.unwrap_or_else(|| panic!("no call `{call}` is under way")) {
@@ -154,8 +154,8 @@ impl World {
 
     fn line(&mut self, line: &str) -> Option<String> {
         let words = Words::of(line);
-        if let Some(told) = self.told(&words) {
-            return Some(told);
+        if let Some(output) = self.query_line(&words) {
+            return Some(output);
         }
         let act = match *words.plain.first()? {
             "wait" => {
@@ -206,7 +206,7 @@ impl World {
     }
 
     /// Runs a line that only reads: due schedules, seeds, and the origin of a member's next draw.
-    fn told(&self, words: &Words<'_>) -> Option<String> {
+    fn query_line(&self, words: &Words<'_>) -> Option<String> {
         match *words.plain.first()? {
             "due" => {
                 let plugin = self.books.plugin(&id(words.plain[1]));
@@ -258,12 +258,15 @@ impl World {
             action: words.named("action").unwrap_or("act").into(),
             ..request
         };
-        let (run, said) = match Draft::open(&self.books, &request, self.at()) {
+        let (run, rejection) = match Draft::open(&self.books, &request, self.at()) {
             Ok(draft) => (Run::Open(Box::new(draft)), None),
-            Err(no) => (Run::Refused(Box::new(request), no.clone()), Some(no)),
+            Err(rejection) => {
+                let refused = Run::Refused(Box::new(request), rejection.clone());
+                (refused, Some(rejection))
+            }
         };
         self.calls.insert(words.plain[1].into(), run);
-        said.map(|no| format!("not run, {no}"))
+        rejection.map(|rejection| format!("not run, {rejection}"))
     }
 
     fn call_line(&mut self, call: &str, words: &Words<'_>) -> Option<String> {
@@ -289,10 +292,10 @@ impl World {
             "fault" => CallEnding::Faulted {
                 fault: "trap".into(),
             },
-            _ask => return self.ask(call, words.ask()),
+            _request => return self.request(call, words.ask()),
         };
         let mut result = self.end(call, ending);
-        // What was drawn in an earlier try is drawn.
+        // An earlier attempt has fixed the origin of the draws.
         result.origin = result.origin.or_else(|| self.origins.get(call).cloned());
         let verdict = self.act(&Act::Call(Box::new(result)));
         if verdict != Verdict::Stale {
@@ -301,10 +304,10 @@ impl World {
         Some(outcome(&verdict))
     }
 
-    fn ask(&mut self, call: &str, ask: HostRequest) -> Option<String> {
+    fn request(&mut self, call: &str, request: HostRequest) -> Option<String> {
         match self.calls.get_mut(call) {
             Some(Run::Open(draft)) => {
-                if ask.is_draw() && draft.awaits_origin() {
+                if request.is_draw() && draft.awaits_origin() {
                     let fresh = || {
                         let origin = self
                             .books
@@ -318,14 +321,14 @@ impl World {
                     };
                     draft.draw_from(origin.clone());
                 }
-                said(&draft.answer(ask))
+                response_text(&draft.answer(request))
             }
             Some(Run::Refused(..)) | None => panic!("no call `{call}` is under way"),
         }
     }
 }
 
-/// A call as it is asked for. Its name in the script is also its idempotency key.
+/// The request of a call. Its name in the script is also its idempotency key.
 pub(super) fn call_request(key: &str, plugin: &str, caller: &str) -> CallRequest {
     CallRequest {
         id: call_id(key),

@@ -43,7 +43,7 @@ fn a_call_sees_what_is_left_of_its_holds() {
 }
 
 #[test]
-fn what_was_captured_is_not_held_as_well() {
+fn a_captured_amount_is_no_longer_held() {
     check_table(
         "call A game user:1
          A hold stake user:1 -> plugin:game coin 60
@@ -59,7 +59,7 @@ fn what_was_captured_is_not_held_as_well() {
 }
 
 #[test]
-fn what_is_not_there_is_refused_before_anything_else_of_it() {
+fn a_missing_account_or_asset_is_refused_first() {
     check_table(
         "call A game user:1 spend=none
          A hold stake plugin:game:none -> user:1 coin 1
@@ -81,7 +81,7 @@ fn what_is_not_there_is_refused_before_anything_else_of_it() {
 
 /// A secured amount bounds all debits of that balance, including holds on it.
 #[test]
-fn what_is_held_of_a_secured_balance_is_taken_from_what_is_secured() {
+fn a_hold_on_a_secured_balance_reduces_the_secured_amount() {
     check_table(
         "call A game user:1
          A secure plugin:game coin 10
@@ -101,7 +101,7 @@ fn what_is_held_of_a_secured_balance_is_taken_from_what_is_secured() {
 }
 
 #[test]
-fn a_stake_is_secured_where_it_can_be_captured_and_only_there() {
+fn only_a_stake_that_can_be_captured_is_secured() {
     check_table(
         "call A game user:2
          A hold stake user:2 -> plugin:game coin 50

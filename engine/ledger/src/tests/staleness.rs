@@ -29,10 +29,10 @@ fn after(setup: &str, call: &str, meanwhile: &str) -> String {
     before.run(meanwhile);
     let end = |ending: &str| {
         let mut world = before.clone();
-        world.said.clear();
+        world.output.clear();
         world.run(&format!("A {ending}"));
-        let said = world.said.trim_end().split_once(": ");
-        said.expect("an ending is said").1.to_owned()
+        let line = world.output.trim_end().split_once(": ");
+        line.expect("an ending has an output").1.to_owned()
     };
     let mut outcomes = vec![end("reply"), end("decline"), end("fault")];
     outcomes.dedup();
@@ -100,7 +100,7 @@ fn has_at_least_must_still_answer_the_same() {
 
 /// A transfer reads nothing; that it is covered is for the rules of money to say.
 #[test]
-fn transfer_asked_for_is_not_a_read() {
+fn a_requested_transfer_is_not_a_read() {
     check_rows(
         &[
             ("pay user:1 -> plugin:shop coin 50", "burn user:1 coin 50"),
@@ -205,7 +205,7 @@ fn range_listed_must_have_the_same_keys() {
 }
 
 #[test]
-fn page_ends_what_was_listed() {
+fn a_key_beyond_a_full_page_was_not_read() {
     let full = sets("S", STATE_PAGE_KEYS_MAX + 1);
     let setup = format!("call S shop user:1\n{full}\nS reply");
     for (meanwhile, expected) in [
@@ -257,7 +257,7 @@ fn secured_amount_must_still_be_there() {
 #[test]
 fn draw_is_the_same_in_every_try() {
     let mut world = World::after(SHOP);
-    world.said.clear();
+    world.output.clear();
     world.run(
         "call A shop user:1; A balance user:1 coin; A draw 1000000
          call B shop user:1; B draw 1000000; B reply
@@ -276,7 +276,7 @@ fn draw_is_the_same_in_every_try() {
         A draw 1000000: drew 94880
         A reply: committed
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// Also of a call that asked nothing: its configuration is given to it unasked.
@@ -354,7 +354,7 @@ fn result_of_another_component_is_stale() {
 
 /// Two buyers of the last thing, both of whom saw it: one gets it, the other runs again and sees.
 #[test]
-fn last_thing_is_sold_once() {
+fn the_last_item_is_sold_once() {
     let mut world = World::after(SHOP);
     world.run(
         "call A shop user:1; A get stock; A set stock 2; A pay user:1 -> plugin:shop coin 5
@@ -381,7 +381,7 @@ fn last_thing_is_sold_once() {
         state shop: price=5 stock=1
         balance plugin:shop coin: 110
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 #[test]
@@ -394,5 +394,5 @@ fn decline_after_a_draw_never_commits() {
         A draw 2: drew 0
         A decline: stale
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }

@@ -7,7 +7,7 @@ use super::script::{World, id};
 use crate::{Change, Decision, STATE_BYTES_MAX, STATE_PAGE_KEYS_MAX};
 
 #[test]
-fn state_shows_what_the_call_wrote() {
+fn a_call_reads_its_own_writes_of_state() {
     check_shop(
         "call A shop user:1
          A get stock
@@ -84,7 +84,7 @@ pub(super) fn sets(call: &str, count: usize) -> String {
 }
 
 #[test]
-fn page_ends_at_its_limit() {
+fn a_page_of_keys_ends_at_its_limit() {
     let full = sets("A", STATE_PAGE_KEYS_MAX);
     check_shop(
         &format!(
@@ -132,7 +132,7 @@ fn page_ends_at_its_limit() {
 }
 
 #[test]
-fn page_is_full_whatever_the_call_wrote() {
+fn a_page_of_keys_is_full_after_writes_of_the_call() {
     let full = sets("A", STATE_PAGE_KEYS_MAX * 2);
     let dense = sets("B", 3);
     check_shop(
@@ -236,5 +236,5 @@ fn state_over_its_quota_may_shrink() {
         D reply: committed
         violations: none
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }

@@ -46,7 +46,7 @@ fn kept(world: &World) -> Option<ActiveSwitchOff> {
 }
 
 #[test]
-fn why_a_plugin_is_off_is_kept_until_it_is_on_again() {
+fn the_reason_of_a_switch_off_is_kept_until_the_plugin_is_enabled() {
     let mut world = World::after(SETUP);
     let as_of = game(&world).version;
     let at = world.at();
@@ -103,7 +103,7 @@ fn a_running_call_does_not_commit_and_the_next_is_refused_with_the_reason() {
         call B game user:1: not run, the plugin `game` is disabled
         balance user:1 coin: 100
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// The game cannot go on, so waiting costs a member nothing, as after draws that were void.
@@ -120,7 +120,7 @@ fn stakes_are_free_again_in_time() {
         balance user:1 coin: 100
         balance plugin:game coin: 100
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
 }
 
 /// An operator who switches a game off does not refund those who have lost: they would only have to wait.
@@ -144,12 +144,12 @@ fn stakes_in_a_game_that_its_operator_has_switched_off_end_by_their_own_rule() {
         balance user:1 coin: 90
         balance plugin:game coin: 110
     "#]]
-    .assert_eq(&world.said);
+    .assert_eq(&world.output);
     assert!(!game(&world).was_switched_off());
 }
 
 #[test]
-fn what_is_kept_is_read_again_as_it_was() {
+fn the_reason_of_a_switch_off_survives_json() {
     let schedule = SwitchOffEvidence {
         reason: SwitchOffReason::Schedule {
             schedule: "restock".into(),
@@ -170,7 +170,7 @@ fn what_is_kept_is_read_again_as_it_was() {
 }
 
 #[test]
-fn a_plugin_that_is_on_and_marked_as_off_is_a_violation() {
+fn an_enabled_plugin_that_is_marked_as_off_is_found() {
     let mut world = World::after(SETUP);
     let game: PluginName = id("game");
     let mut marked = crate::Plugin::clone(world.books.plugin(&game).expect("it is installed"));

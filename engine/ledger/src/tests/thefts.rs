@@ -192,18 +192,18 @@ struct Play<'a> {
 }
 
 impl Play<'_> {
-    /// Runs a line, and gives what was said of it.
+    /// Runs a line and returns its output.
     fn run(&mut self, line: &str) -> String {
-        let before = self.world.said.len();
+        let before = self.world.output.len();
         self.world.run(line);
-        self.world.said[before..].to_owned()
+        self.world.output[before..].to_owned()
     }
 
     fn steal(&mut self, theft: &Theft) {
         self.calls += 1;
         let name = format!("R{}", self.calls);
-        let said = self.run(&format!("call {name} rob {}", theft.caller));
-        assert_eq!(said, "", "a call begins");
+        let output = self.run(&format!("call {name} rob {}", theft.caller));
+        assert_eq!(output, "", "the call starts");
         let mut owed: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for (victim, asset, amount) in &theft.takes {
             let take = format!("{name} pay {victim} -> plugin:rob {asset} {amount}");
@@ -256,7 +256,7 @@ impl Play<'_> {
         for world in [&mut keeps, &mut gives] {
             world.run(&reply);
             let committed = format!("{reply}: committed\n");
-            assert!(world.said.ends_with(&committed), "{}", world.said);
+            assert!(world.output.ends_with(&committed), "{}", world.output);
         }
     }
 
@@ -264,8 +264,8 @@ impl Play<'_> {
         let before = self.world.books.clone();
         let at = self.world.at().0;
         let records = self.world.decisions.len();
-        let said = self.run(&format!("{name} {how}"));
-        if said.ends_with("committed\n") {
+        let output = self.run(&format!("{name} {how}"));
+        if output.ends_with("committed\n") {
             let decision = self.world.decisions[records..].first();
             let decision = decision.expect("it is on record");
             if self.watch.look(&before, caller, decision, at) > 0 {
@@ -285,7 +285,7 @@ impl Play<'_> {
             ("refused for want of funds", "can spend"),
             ("gone stale", ": stale"),
         ] {
-            if said.contains(words) {
+            if output.contains(words) {
                 self.seen.count(what);
             }
         }

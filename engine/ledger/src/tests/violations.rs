@@ -88,7 +88,7 @@ fn issuers_of_other_assets_are_found() {
 }
 
 #[test]
-fn balances_beyond_every_number_are_found() {
+fn balances_beyond_the_largest_amount_are_found() {
     let most = (1 << 53) - 1;
     check_broken(
         |books| {
@@ -159,7 +159,7 @@ fn balances_above_their_ceiling_are_found() {
 }
 
 #[test]
-fn more_held_than_there_is_is_found() {
+fn holds_that_exceed_a_balance_are_found() {
     let hold = |books: &mut Books, amount: u64| {
         set(books, "user:1", "coin", 90, amount);
         let posting = Posting {
@@ -226,7 +226,7 @@ fn reversals_tied_on_one_side_only_are_found() {
 }
 
 #[test]
-fn a_name_that_stands_for_another_plugin_is_found() {
+fn a_name_bound_to_another_plugin_is_found() {
     check_broken(
         |books| {
             books.bound_names.insert(id("shop"), id("bank"));
@@ -283,7 +283,7 @@ fn assets_without_a_number_are_found() {
 }
 
 #[test]
-fn miscounted_state_is_found() {
+fn a_wrong_count_of_state_bytes_is_found() {
     let plugin = |books: &mut Books, bytes: usize| {
         let plugin = books
             .plugins

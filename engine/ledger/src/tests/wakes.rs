@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::script::{World, check};
 use crate::Change;
 
-/// A plugin whose schedule has said that it is due in ten minutes.
+/// A plugin whose schedule has set its next due time, in ten minutes.
 const BANK: &str = "
     asset coin
     account user:1
@@ -15,7 +15,7 @@ const BANK: &str = "
 ";
 
 #[test]
-fn of_several_moments_the_earliest_counts_in_any_order() {
+fn the_earliest_of_several_requested_times_counts() {
     check(
         &format!(
             "{BANK}
@@ -33,7 +33,7 @@ fn of_several_moments_the_earliest_counts_in_any_order() {
 }
 
 #[test]
-fn a_moment_at_which_it_is_due_anyway_changes_nothing() {
+fn a_requested_time_that_is_due_anyway_changes_nothing() {
     let moves = |from: u64| {
         let mut world = World::after(BANK);
         world.run(&format!("call B bank user:1; B wake pay {from}; B reply"));

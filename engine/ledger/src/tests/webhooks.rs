@@ -32,7 +32,7 @@ fn webhook_keeps_what_a_put_leaves_out() {
 }
 
 #[test]
-fn secret_changes_only_by_rotation_and_is_never_printed() {
+fn a_webhook_secret_changes_only_by_rotation_and_is_never_printed() {
     let mut world = World::after("webhook bot url=https://bot.example");
     let mut set = |byte: u8, rotate: bool| {
         let act = Act::SetWebhook(WebhookRequest {
@@ -42,8 +42,11 @@ fn secret_changes_only_by_rotation_and_is_never_printed() {
             rotate,
         });
         let verdict = world.act(&act);
-        let said = format!("{act:?} {:?}", world.books);
-        assert!(!said.contains("0202") && !said.contains("2, 2"), "{said}");
+        let printed = format!("{act:?} {:?}", world.books);
+        assert!(
+            !printed.contains("0202") && !printed.contains("2, 2"),
+            "{printed}"
+        );
         let webhook = world.books.webhook(&id("bot")).expect("the webhook");
         (verdict, webhook.definition.secret, webhook.born)
     };
@@ -76,7 +79,7 @@ fn webhook_of_a_closed_economy_can_be_changed_and_removed() {
 }
 
 #[test]
-fn webhook_of_the_same_name_is_another_one() {
+fn a_removed_and_recreated_webhook_is_a_new_one() {
     let mut world = World::after("webhook bot url=https://bot.example");
     let born = |world: &World| world.books.webhook(&id("bot")).map(|webhook| webhook.born);
     let first = born(&world);
@@ -89,7 +92,7 @@ fn webhook_of_the_same_name_is_another_one() {
 }
 
 #[test]
-fn only_kinds_that_acts_have_can_be_asked_for() {
+fn a_webhook_filters_by_kinds_of_acts_only() {
     // serde lists all variants when it meets another.
     let unknown = serde_json::from_str::<Act>(r#"{"none": 1}"#);
     let message = unknown.expect_err("no act is called that").to_string();
@@ -103,7 +106,7 @@ fn only_kinds_that_acts_have_can_be_asked_for() {
 }
 
 #[test]
-fn url_has_a_scheme_and_an_end() {
+fn a_webhook_url_has_a_scheme_and_bounded_length() {
     let url = |text: &str| WebhookUrl::try_from(text.to_owned());
     let most = format!("https://a/{}", "x".repeat(WEBHOOK_URL_BYTES_MAX - 10));
     assert!(url(&most).is_ok() && url("http://127.0.0.1/").is_ok());
@@ -127,7 +130,7 @@ fn replay(after: u64) -> Act {
 }
 
 #[test]
-fn replay_is_kept_over_changes_and_goes_no_further_than_the_journal() {
+fn a_replay_survives_changes_and_stays_within_the_log() {
     let mut world = World::after("webhook bot url=https://bot.example");
     let start = |world: &World| {
         let webhook = world.books.webhook(&id("bot")).expect("the webhook");

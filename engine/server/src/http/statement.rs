@@ -346,7 +346,7 @@ fn entry<'a>(account: &AccountId, found: &'a HistoryEntry) -> EntryView<'a> {
     } else {
         (units, found.movement.destination_after, &posting.source)
     };
-    let (transfer, call, hold) = match origin(&found.said.act, found.movement.part) {
+    let (transfer, call, hold) = match origin(&found.context.act, found.movement.part) {
         Origin::Transfer(id) => (Some(id), None, None),
         Origin::Call(id) => (None, Some(id), None),
         Origin::Hold(id) => (None, None, Some(id)),
@@ -357,7 +357,7 @@ fn entry<'a>(account: &AccountId, found: &'a HistoryEntry) -> EntryView<'a> {
     EntryView {
         seq: found.seq,
         recorded_at: found.recorded_at,
-        kind: found.said.act.kind(),
+        kind: found.context.act.kind(),
         asset: &posting.asset,
         change,
         balance,
@@ -371,7 +371,7 @@ fn entry<'a>(account: &AccountId, found: &'a HistoryEntry) -> EntryView<'a> {
         transfer,
         call,
         hold,
-        plugin: match &found.said.act {
+        plugin: match &found.context.act {
             Act::Call(result) => Some(&result.request.plugin),
             _ => None,
         },

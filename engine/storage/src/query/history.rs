@@ -76,7 +76,7 @@ pub struct HistoryEntry {
     /// The idempotency key of the request.
     pub key: Option<String>,
     /// The request and the act.
-    pub said: Arc<RecordContext>,
+    pub context: Arc<RecordContext>,
     /// The movement, with the balances after it.
     pub movement: Movement,
 }
@@ -84,7 +84,11 @@ pub struct HistoryEntry {
 impl HistoryEntry {
     /// Returns the client's texts about the movement.
     pub fn words(&self) -> Option<&Value> {
-        words(&self.said.request, self.said.act.kind(), self.movement.part)
+        words(
+            &self.context.request,
+            self.context.act.kind(),
+            self.movement.part,
+        )
     }
 }
 
@@ -391,7 +395,7 @@ impl RecordedMovement {
             recorded_at: record.recorded_at,
             actor: record.actor.clone(),
             key: record.key.clone(),
-            said: context,
+            context,
         })
     }
 }

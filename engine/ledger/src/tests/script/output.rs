@@ -16,8 +16,8 @@ pub(super) fn outcome(verdict: &Verdict) -> String {
     }
 }
 
-pub(super) fn said(answer: &HostResponse) -> Option<String> {
-    Some(match answer {
+pub(super) fn response_text(response: &HostResponse) -> Option<String> {
+    Some(match response {
         HostResponse::Done | HostResponse::Placed(_) => return None,
         HostResponse::Balance(seen) => format!(
             "posted {}, held {}, spendable {}",
@@ -32,12 +32,12 @@ pub(super) fn said(answer: &HostResponse) -> Option<String> {
         HostResponse::Left(left) => left.map_or("ended".into(), |left| format!("{left} left")),
         HostResponse::Ends(rejection) => format!("ends, {rejection}"),
         HostResponse::Value(value) => value.as_deref().unwrap_or("absent").into(),
-        HostResponse::Page(page) => page_said(page),
+        HostResponse::Page(page) => page_text(page),
         HostResponse::Refused(refusal) => format!("refused, {refusal}"),
     })
 }
 
-fn page_said(StatePage { keys, next }: &StatePage) -> String {
+fn page_text(StatePage { keys, next }: &StatePage) -> String {
     let shown = match keys.as_slice() {
         [first, .., last] if keys.len() > 8 => {
             format!("{} keys from {first} to {last}", keys.len())
