@@ -36,6 +36,7 @@ impl Seed {
     #[must_use]
     pub fn server_seed(&self, number: u64) -> Self {
         let mut mac = self.mac();
+        // This prefix and that of draws differ, so that no draw can show the bytes of a server seed.
         mac.update(b"bursar-seed-1");
         mac.update(&number.to_be_bytes());
         Self(mac.finalize().into_bytes().into())

@@ -255,6 +255,8 @@ impl<'a> WorkingBalances<'a> {
         funds: Funds,
     ) -> Result<Movement, Rejection> {
         self.open_balances(posting)?;
+        // The order of the checks decides which rejection is recorded, so the audit of old records depends
+        // on it.
         let source_after = self.check_debit(posting, funds)?;
         let destination_after = self.check_credit(posting, funds)?;
         let source = &posting.source;

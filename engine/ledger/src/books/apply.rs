@@ -124,6 +124,8 @@ impl Books {
             let account = Arc::make_mut(self.accounts.get_mut(account).ok_or_else(mismatch)?);
             let present = account.balances.get_mut(asset);
             let before = present.as_ref().map_or(0, |balance| balance.posted);
+            // The recorded balance is compared with the computed one, so that a start finds a record that
+            // does not belong to these books.
             let posted = before.checked_add(by).filter(|posted| *posted == after);
             let posted = posted.ok_or_else(mismatch)?;
             if let Some(balance) = present {
@@ -275,6 +277,7 @@ impl Books {
         let (asset, day, _) = &of;
         let first = day.before(FLOW_DAYS_MAX.saturating_sub(1));
         let expired = (asset.clone(), Day(0), None)..(asset.clone(), first, None);
+        // Without a bound, the first record after a long pause would remove the flows of all days at once.
         let expired = self.flows.range(expired).take(EXPIRED_REMOVED_MAX);
         let expired: Vec<FlowKey> = expired.map(|(key, _)| key.clone()).collect();
         for key in expired {

@@ -186,6 +186,7 @@ impl Books {
             draws.open_nonces.remove(&nonce);
             return;
         }
+        // Calls commit in another order than they take nonces. `may_draw` bounds the gap.
         draws.open_nonces.extend(draws.next_nonce..nonce);
         draws.next_nonce = nonce.saturating_add(1);
     }
@@ -202,6 +203,8 @@ impl Books {
         }
         self.bound_origins
             .insert(Arc::clone(key), drew.origin.clone());
+        // Clients choose the keys, so their number needs a bound. The client of the oldest has most likely
+        // given up.
         if self.bound_origins.len() > BOUND_NONCES_MAX {
             let oldest = self.bound_origins.iter();
             let oldest = oldest.min_by_key(|(_, origin)| origin.nonce);

@@ -48,6 +48,7 @@ impl Books {
 
     /// Returns the holds that are due at a moment, earliest first.
     pub fn holds_due(&self, at: Timestamp) -> impl Iterator<Item = HoldId> + '_ {
+        // Ordered by time and then by id, so that every machine ends due holds in the same order.
         let due = self.holds.by_due.iter();
         due.take_while(move |(due_at, _)| *due_at <= at)
             .map(|(_, id)| *id)

@@ -165,6 +165,8 @@ impl Draft {
 
     /// Repeats the exchanges of a transcript. Returns true if every response is equal to the recorded one.
     pub(crate) fn repeats(&mut self, transcript: &Transcript) -> bool {
+        // The version stands for the whole installation: a plugin uses its grants and its configuration
+        // without an exchange.
         self.plugin.version == transcript.version()
             && transcript
                 .exchanges()

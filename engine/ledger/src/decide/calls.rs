@@ -27,6 +27,8 @@ pub(super) fn call(
     at: Timestamp,
     result: &CallResult,
 ) -> Result<Verdict, Rejection> {
+    // While the call ran, its nonce may have been burned, or its seed revealed: draws from a public seed
+    // could have been predicted.
     if let Some(origin) = &result.origin
         && !books.may_draw(&result.request, origin)
     {
@@ -74,6 +76,8 @@ fn completed(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdic
         // Another run of the schedule was committed first, or its times were changed.
         return Ok(Verdict::Stale);
     }
+    // The draft reads the books as of the commit, not as of the start of the call: a hold that has expired
+    // in between is no longer open, and budgets count on the day of the commit.
     let Ok(mut draft) = Draft::open(books, request, at) else {
         return Ok(Verdict::Stale);
     };
@@ -119,6 +123,7 @@ fn replied(
     match draft.settle() {
         Ok((movements, changes)) => {
             let mut changes = changes;
+            // Marks follow the changes that place the holds, because a record is applied in this order.
             changes.extend(mark_holds(draft));
             changes.extend(draft.writes());
             changes.extend(draft.budgets_spent());
@@ -203,6 +208,7 @@ fn incomplete(books: &Books, result: &CallResult, by_plugin: bool) -> Verdict {
         return Verdict::Stale;
     }
     let id = &result.request.plugin;
+    // A busy machine or a shutdown does not count against a plugin, or members could switch games off.
     let plugin = books.plugin(id).filter(|_| by_plugin);
     let failure = plugin.map(|plugin| count_failure(plugin, id));
     let changes = draw_use(result, true).into_iter().chain(failure);

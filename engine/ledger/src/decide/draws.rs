@@ -56,6 +56,7 @@ pub(super) fn rotate(books: &Books) -> Result<Verdict, Rejection> {
 /// game has drawn from them.
 pub(super) fn reveal(books: &Books, below: u64) -> Verdict {
     let active = books.active_seed().number;
+    // An open game may still hide draws from its first seed, such as the rest of a deck.
     let most = books
         .first_seed_in_use()
         .map_or(active, |used| used.min(active));

@@ -53,6 +53,8 @@ pub(super) fn capture(
     let hold = books
         .hold(request.hold)
         .ok_or_else(|| closed(request.ended))?;
+    // An expiry takes effect at its time and not with its record. Otherwise the result of a capture would
+    // depend on how quickly the server records expiries.
     if hold.expires_at <= at {
         return Err(closed(Some(HoldEnd::Expired)));
     }
@@ -143,6 +145,8 @@ fn end(hold: HoldId, end: HoldEnd) -> Verdict {
 }
 
 fn defer(id: HoldId, hold: &Hold, at: Timestamp) -> Verdict {
+    // The pause is the time since the expiry, so it doubles with each retry: a hold whose destination stays
+    // closed adds few records.
     let overdue = at.0.saturating_sub(hold.expires_at.0);
     let pause = overdue.clamp(FIRST_DEFERRAL_MS, LONGEST_DEFERRAL_MS);
     let change = Change::HoldDeferred {

@@ -58,6 +58,8 @@ pub(super) fn resolve_schedules(
 pub(super) fn complete_run(books: &Books, at: Timestamp, request: &CallRequest) -> Option<Change> {
     let due = request.due?;
     let schedule = books.schedule(&request.plugin, &request.action)?;
+    // The due time is part of the books, so two attempts cannot both complete a run, and no lease is
+    // needed.
     if schedule.next_due != due || due > at {
         return None;
     }

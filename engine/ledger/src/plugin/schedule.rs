@@ -82,6 +82,7 @@ impl Schedule {
             return self;
         }
         let moved = self.next_due.moved(from, to);
+        // `next_after` excludes its argument, and a moment that is a due time itself must stay.
         let before = Timestamp(moved.0.saturating_sub(1));
         Self {
             next_due: self.rule.times.next_after(before),

@@ -72,6 +72,7 @@ impl Draft {
                 self.check_pattern(day, &grant.accounts, caps)?;
             }
         }
+        // Counters are kept for a day, and a plugin could create one for each member and asset.
         let counters = self.budget_counts().into_iter();
         let added = counters.filter(|(counter, _)| !books.has_counter(day, counter));
         books.check_more(Quota::BudgetCounters, books.counters_on(day), added.count())

@@ -23,6 +23,8 @@ impl Draft {
 
     /// Checks that the call can commit, and can pay everything that it may request after the draw.
     fn check_draw(&self) -> Result<(), Rejection> {
+        // Everything that could reject the commit is checked before the first draw. A later rejection would
+        // let a player or a plugin discard the draws that they lose by.
         self.settle()?;
         self.check_repayments()?;
         self.check_state_after_draw()
@@ -67,6 +69,7 @@ impl Draft {
 
     /// Sets the origin of the draws. Has no effect after the first draw.
     pub fn draw_from(&mut self, origin: DrawOrigin) {
+        // With a second origin a plugin could draw until it likes the result.
         if self.draws == 0 {
             let seed = self.books.seed().server_seed(origin.seed);
             self.origin = Some((origin, seed));

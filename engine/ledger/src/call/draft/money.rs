@@ -46,6 +46,9 @@ impl Draft {
         if let Some(spent) = spent {
             self.spent.insert(posting.asset.clone(), spent);
         }
+        // Funds are not checked here. A response that depended on a balance would be a read, and the call
+        // would run again after each change of that balance. `settle` checks them before the first draw and
+        // at the commit.
         self.count_debit(right, posting);
         self.apply_posting(posting);
         self.steps.push(Step::Post(posting.clone(), right.funds()));
@@ -151,6 +154,8 @@ impl Draft {
         if spendable < secured {
             return Err(Refusal::InsufficientFunds);
         }
+        // The room for the largest win is reserved along with the money: a ceiling that rejected a win
+        // after the draw would make the commit depend on the result.
         self.check_can_receive(&self.call.caller, asset, amount.signed())?;
         self.secured.insert(key, secured);
         Ok(HostResponse::Done)
