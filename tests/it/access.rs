@@ -272,7 +272,7 @@ async fn an_admin_key_of_one_economy_cannot_administer_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_the_journal_uses_are_refused_for_keys() {
+async fn names_that_the_server_uses_are_refused_for_keys() {
     let (server, mut guild) = TestServer::with_guild(1).await;
     for name in ["owner", "bursar"] {
         let refused = guild

@@ -81,7 +81,7 @@ async fn an_auction_releases_all_bids_but_the_highest_and_settles_once() {
     server.close().await;
 }
 
-/// Returns all bids in the order of the journal, with their amount and whether they were applied.
+/// Returns all bids in the order of the log, with their amount and whether they were applied.
 async fn bids(guild: &mut GuildClient) -> Vec<(u64, bool)> {
     let is_bid = |event: &&Value| {
         let path = event["request"]["path"].as_str();
@@ -108,7 +108,7 @@ async fn the_highest_of_a_thousand_concurrent_bids_wins_and_all_others_are_relea
     let counted = race_of_bids.winners().len();
     race_of_bids.assert_outcomes(&[("committed", counted), ("bid_too_low", 1_000 - counted)]);
     let bids = bids(&mut guild).await;
-    assert_eq!(bids.len(), 1_000, "every bid is in the journal");
+    assert_eq!(bids.len(), 1_000, "every bid is in the log");
     let mut highest = 0;
     for (amount, counts) in bids {
         assert_eq!(counts, amount > highest, "{amount} after {highest}");

@@ -214,7 +214,7 @@ async fn a_round_without_tickets_is_declined_and_missed_days_are_skipped() {
     server.close().await;
 }
 
-/// Returns the due times of all recorded runs, in the order of the journal.
+/// Returns the due times of all recorded runs, in the order of the log.
 async fn due_times_run(guild: &mut GuildClient) -> Vec<u64> {
     let runs = records_of_runs(guild).await;
     let dues = runs

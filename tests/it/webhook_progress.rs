@@ -1,4 +1,4 @@
-//! The progress of webhooks is stored outside the journal, so that deliveries add no records.
+//! The progress of webhooks is stored outside the log, so that deliveries add no records.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::webhook_failures::server_with_fast_retries;
 use crate::webhook_receiver::Receiver;
 use crate::webhooks::{HOOK, create_webhook, newest, pay};
 
-/// The journal would grow by 65 MB a day if a webhook added one record per second.
+/// The log would grow by 65 MB a day if a webhook added one record per second.
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_add_no_records() {
     let (server, mut guild) = server_with_fast_retries(5).await;

@@ -165,7 +165,7 @@ pub struct ReversalRequest {
     pub id: TransferId,
     /// The transfer to reverse, or the call that moved something.
     pub original: TransferId,
-    /// The postings of the reversal, in their order: those of the original in the journal, reversed.
+    /// The postings of the reversal, in their order: those of the original in the log, reversed.
     pub postings: Postings,
     /// The authority of the request.
     pub authority: Authority,

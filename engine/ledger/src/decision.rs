@@ -43,7 +43,7 @@ impl Decision {
         }
     }
 
-    /// Creates a decision from the effects in a journal.
+    /// Creates a decision from the effects in a log.
     pub fn recorded(movements: Vec<Movement>, changes: Vec<Change>) -> Self {
         Self::new(movements, changes, false)
     }

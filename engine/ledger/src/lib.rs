@@ -3,7 +3,7 @@
 //! [`Books`] are the state of one economy, and an [`Act`] is a request to change it. [`decide`] checks an act by the
 //! books and returns a [`Verdict`]; its [`Decision`] is applied by [`Books::apply`]. The crate uses no files, clock,
 //! randomness, network or threads: times, ids and seeds are arguments. The same acts in the same order therefore lead
-//! to the same books on every machine, and a journal of acts and effects is enough to rebuild everything.
+//! to the same books on every machine, and a log of acts and effects is enough to rebuild everything.
 //!
 //! ```
 //! use bursar_ledger::{Act, Books, Seed, Timestamp, Verdict, decide};

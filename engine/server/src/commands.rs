@@ -58,7 +58,7 @@ enum Command {
     Backup(backup::Backup),
     /// Replace a database file by a verified copy of a backup. No server may use the file.
     Restore(restore::Restore),
-    /// Write the journal of an economy to standard output, as lines of JSON.
+    /// Write the log of an economy to standard output, as lines of JSON.
     Export(export::Export),
     /// Print the records of a database file, oldest first, as lines of JSON. No server may use the file.
     Log(log::PrintLog),

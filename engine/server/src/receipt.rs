@@ -17,7 +17,7 @@ pub use effects::{EffectsError, check_effects};
 pub struct Receipt {
     /// The economy of the call.
     pub economy: EconomyId,
-    /// The number of the record in the economy's journal.
+    /// The number of the record in the economy's log.
     pub seq: u64,
     /// The version of Bursar that ran the call.
     pub version: String,

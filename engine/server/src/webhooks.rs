@@ -1,9 +1,9 @@
 //! Delivery of an economy's events to webhooks.
 //!
-//! Each webhook has a follower, a task that reads the journal and never uses the writer's queue. A
+//! Each webhook has a follower, a task that reads the log and never uses the writer's queue. A
 //! follower sends one event at a time, in order, until the receiver accepts it or all attempts have
 //! failed; then it stores the event as a dead letter and continues with the next one. Progress is
-//! written to the database file outside of the journal, at most once per interval.
+//! written to the database file outside of the log, at most once per interval.
 
 mod address;
 mod attempt;
@@ -124,7 +124,7 @@ impl Webhooks {
             let done = delivery.done;
             tracing::warn!(
                 %economy, %webhook, done, newest,
-                "the progress of a webhook was ahead of its economy's journal; it continues with \
+                "the progress of a webhook was ahead of its economy's log; it continues with \
                  the next event"
             );
             delivery.done = newest;

@@ -60,7 +60,7 @@ impl Books {
     /// Applies a decision as record number `seq`, and returns its movements by number.
     ///
     /// After an error the books are half changed and must be discarded. An error means that the decision
-    /// was made for other books: the journal was changed, or there is an internal error.
+    /// was made for other books: the log was changed, or there is an internal error.
     pub fn apply(
         &mut self,
         decision: &Decision,

@@ -258,7 +258,7 @@ pub enum RollbackTarget {
         /// The revision that set it; absent if there is no earlier configuration.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<u64>,
-        /// The configuration from the journal, with the result of checking it against the component.
+        /// The configuration from the log, with the result of checking it against the component.
         patch: Box<PluginPatch>,
     },
 }

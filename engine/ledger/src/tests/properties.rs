@@ -73,7 +73,7 @@ fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) ->
     serde_json::from_str(&json).expect("JSON reads back")
 }
 
-/// A decision as a journal keeps it: movements in columns, changes as JSON.
+/// A decision as a log keeps it: movements in columns, changes as JSON.
 fn recorded(decision: &Decision) -> Decision {
     let changes: Vec<Change> = decision.changes().iter().map(through_json).collect();
     Decision::recorded(decision.movements().to_vec(), changes)

@@ -26,7 +26,7 @@ pub(super) struct Audit {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// The hash of a record that you noted before, which the journal must still contain; can be repeated
+    /// The hash of a record that you noted before, which the log must still contain; can be repeated
     #[arg(long = "head", value_name = "[ECONOMY:]HASH")]
     heads: Vec<SeenHead>,
 }

@@ -1,4 +1,4 @@
-//! `bursar export`: the journal of an economy as lines of JSON.
+//! `bursar export`: the log of an economy as lines of JSON.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use super::style;
 use crate::client::Client;
 use crate::service::SYSTEM;
 
-/// Write the journal of an economy to standard output, as lines of JSON.
+/// Write the log of an economy to standard output, as lines of JSON.
 #[derive(Args, Debug)]
 pub(super) struct Export {
     /// The database file

@@ -60,7 +60,7 @@ pub(super) struct Create {
     /// Allow calls of the key to set metadata of the accounts that they open
     #[arg(long, requires = "admits")]
     admits_metadata: bool,
-    /// Name of the key, as the journal shows it; random by default
+    /// Name of the key, as the log shows it; random by default
     #[arg(long)]
     name: Option<KeyId>,
 }

@@ -64,7 +64,7 @@ pub(super) fn routes() -> Resource {
         );
     Resource {
         name: "audit",
-        about: "An audit checks the promises of Bursar against the whole journal while the server \
+        about: "An audit checks the promises of Bursar against the whole log while the server \
                 runs.",
         routes: vec![of_economy, all],
     }

@@ -67,7 +67,7 @@ pub(super) fn routes() -> Resource {
     Resource {
         name: "economies",
         about: "An economy holds the books of one community: its assets, accounts, plugins and \
-                journal.",
+                log.",
         routes: vec![open, read, list, quotas::read_route(), quotas::set_route()],
     }
 }

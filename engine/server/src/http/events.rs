@@ -1,7 +1,7 @@
 //! The route that returns the events of an economy, as pages or as a stream of server-sent events
 //! (WHATWG HTML, section 9.2).
 //!
-//! An event is a record of the journal: a request and its response, with the balances after it. The
+//! An event is a record of the log: a request and its response, with the balances after it. The
 //! numbers of events have no gaps, so a consumer detects missing ones. After an interruption it
 //! continues from the last position that it has processed, and receives every event at least once,
 //! in order. A position that is not part of this history is rejected before the first event, in
@@ -73,7 +73,7 @@ pub(super) fn routes() -> Resource {
         .reads_the_file();
     Resource {
         name: "events",
-        about: "An event is a record of an economy's journal. Events can be read as pages or \
+        about: "An event is a record of an economy's log. Events can be read as pages or \
                 stream as a stream.",
         routes: vec![read],
     }

@@ -1,4 +1,4 @@
-//! The route that exports an economy's journal as lines of JSON, which are streamed as they are
+//! The route that exports an economy's log as lines of JSON, which are streamed as they are
 //! read.
 
 use std::io;
@@ -33,12 +33,12 @@ pub(super) fn routes() -> Resource {
         .operation(
             "export_economy",
             "Export an economy",
-            "Returns the whole journal of the economy as lines of JSON, for `bursar import`. The \
+            "Returns the whole log of the economy as lines of JSON, for `bursar import`. The \
              response is streamed. If its last line is missing, the export is incomplete: send the \
              request again.",
         )
         .needs(Scope::Admin)
-        .answers_as::<schemas::Lines>(StatusCode::OK, NDJSON, "The journal as lines of JSON.")
+        .answers_as::<schemas::Lines>(StatusCode::OK, NDJSON, "The log as lines of JSON.")
         .error(StatusCode::SERVICE_UNAVAILABLE, &["overloaded"]);
     Resource {
         name: "archive",

@@ -299,7 +299,7 @@ fn unquoted(text: &str) -> Option<String> {
     }
 }
 
-/// Builds the context of a request: the parts that the journal records.
+/// Builds the context of a request: the parts that the log records.
 pub(super) fn request_context(
     caller: &Caller,
     economy: EconomyId,

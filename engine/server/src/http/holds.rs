@@ -209,7 +209,7 @@ fn hold_id(text: &str) -> Result<HoldId, Problem> {
 }
 
 /// Returns the way in which a hold ended, or none if it is open. A hold that never existed is a
-/// problem. Open holds are in memory, ended ones in the journal.
+/// problem. Open holds are in memory, ended ones in the log.
 async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<HoldEnd>, Problem> {
     let state = api.service.state();
     let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
@@ -220,7 +220,7 @@ async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<Ho
     Ok(history.ended.map(|(end, _)| end))
 }
 
-/// Reads the history of a hold from the journal.
+/// Reads the history of a hold from the log.
 async fn history(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<HoldHistory, Problem> {
     let economy = economy.clone();
     let read = api

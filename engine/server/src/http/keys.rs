@@ -1,5 +1,5 @@
 //! The routes of API keys. A secret is sent in the response that creates it and nowhere else:
-//! neither in the journal nor in a later response.
+//! neither in the log nor in a later response.
 
 use std::collections::BTreeSet;
 
@@ -254,7 +254,7 @@ pub(super) async fn rotate(
     ))
 }
 
-/// Returns true if the name stands for the server or its owner in the journal.
+/// Returns true if the name stands for the server or its owner in the log.
 pub(crate) fn is_reserved(id: &KeyId) -> bool {
     RESERVED.contains(&id.as_str())
 }

@@ -197,7 +197,7 @@ fn not_found(transfer: TransferId) -> Problem {
 struct RecordView<'a> {
     #[schemars(with = "schemas::Uuid")]
     id: TransferId,
-    /// The number of the record in the economy's journal.
+    /// The number of the record in the economy's log.
     seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     recorded_at: Timestamp,

@@ -14,7 +14,7 @@ use crate::webhooks::Webhooks;
 /// The greatest number of audits that run at the same time.
 const AUDITS_MAX: usize = 1;
 
-/// The greatest number of exports at the same time. Each uses a thread and reads the whole journal.
+/// The greatest number of exports at the same time. Each uses a thread and reads the whole log.
 const EXPORTS_MAX: usize = 4;
 
 /// State that all handlers share.

@@ -284,7 +284,7 @@ fn origin(act: &Act, part: u32) -> Origin {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "StatementEntry")]
 struct EntryView<'a> {
-    /// The number of the record in the economy's journal.
+    /// The number of the record in the economy's log.
     seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     recorded_at: Timestamp,

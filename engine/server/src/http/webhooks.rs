@@ -145,7 +145,7 @@ pub(super) async fn set(
                       `\"enabled\": false` to disable the webhook";
         return Err(Problem::malformed("/kinds", detail));
     }
-    // The path of a URL may be a secret, so the journal records only the origin.
+    // The path of a URL may be a secret, so the log records only the origin.
     let mut recorded = Map::new();
     if let Some(url) = &url {
         let target = api.webhooks.target(url);

@@ -1,6 +1,6 @@
 //! Nonces: a call is assigned the next one at its first draw, and keeps it until its record is committed.
 //!
-//! The journal records used nonces. This file holds only those between a draw and its commit. They are lost with the
+//! The log records used nonces. This file holds only those between a draw and its commit. They are lost with the
 //! process, which is safe because no data that depends on them has left it. Another attempt of a call, also by a later
 //! request with the same key, draws from the same origin as the first.
 

@@ -1,8 +1,8 @@
 //! The counts of failed calls, and the switch-off of plugins whose calls keep failing. A switch-off is a record of the
-//! journal.
+//! log.
 //!
 //! Previews are not counted. They leave no record, so a switch-off because of previews could not be explained from the
-//! journal. Their worker time counts for the fair queue.
+//! log. Their worker time counts for the fair queue.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -47,7 +47,7 @@ pub(in crate::commands) struct Replay {
     /// Replay only the call with this id
     #[arg(long, value_name = "ID")]
     call: Option<Uuid>,
-    /// Replay only calls after this record of the economy's journal
+    /// Replay only calls after this record of the economy's log
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after: u64,
     /// The component to run instead of the recorded one, a `.wasm` file

@@ -77,7 +77,7 @@ pub(crate) struct OpenedView<'a> {
 pub(crate) struct EconomyView<'a> {
     #[serde(flatten)]
     opened: OpenedView<'a>,
-    /// The number of records in the journal.
+    /// The number of records in the log.
     seq: u64,
     /// The hash of the newest record. It covers all earlier records.
     #[schemars(with = "schemas::Digest")]

@@ -68,7 +68,7 @@ struct RevisionList {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PluginRevision")]
 struct RevisionView {
-    /// The number of the record in the economy's journal.
+    /// The number of the record in the economy's log.
     #[schemars(with = "schemas::Number")]
     revision: u64,
     #[schemars(with = "schemas::Timestamp")]

@@ -17,7 +17,7 @@ use crate::http::api::views::{HoldLeftView, HoldTerms, HoldView, MovementsView, 
 pub(in crate::http) struct TransferView<'a> {
     #[schemars(with = "schemas::Uuid")]
     pub(super) id: TransferId,
-    /// The number of the record in the economy's journal.
+    /// The number of the record in the economy's log.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,
@@ -50,7 +50,7 @@ pub(in crate::http) struct CaptureView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Release")]
 pub(in crate::http) struct ReleaseView<'a> {
-    /// The number of the record in the economy's journal.
+    /// The number of the record in the economy's log.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,
@@ -66,7 +66,7 @@ pub(in crate::http) struct ReleaseView<'a> {
 pub(in crate::http) struct PlacedView<'a> {
     #[serde(flatten)]
     pub(super) hold: HoldView<'a>,
-    /// The number of the record in the economy's journal.
+    /// The number of the record in the economy's log.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,
@@ -76,7 +76,7 @@ pub(in crate::http) struct PlacedView<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AtomicBatch")]
 pub(in crate::http) struct BatchView<'a> {
-    /// The number of the record in the economy's journal.
+    /// The number of the record in the economy's log.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,
@@ -100,7 +100,7 @@ pub(in crate::http) struct BatchedView<'a> {
 pub(in crate::http) struct CallView<'a> {
     #[schemars(with = "schemas::Uuid")]
     pub(super) call: CallId,
-    /// The number of the record in the economy's journal.
+    /// The number of the record in the economy's log.
     pub(super) seq: u64,
     #[schemars(with = "schemas::Timestamp")]
     pub(super) recorded_at: Timestamp,

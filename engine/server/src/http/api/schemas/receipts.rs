@@ -16,7 +16,7 @@ shape!(Receipt, |generator| {
         "properties": {
             "economy": generator.subschema_for::<EconomyName>(),
             "seq": {
-                "description": "The number of the record in the economy's journal.",
+                "description": "The number of the record in the economy's log.",
                 "type": "integer", "format": "int64", "minimum": 0,
             },
             "version": {

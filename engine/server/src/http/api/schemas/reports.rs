@@ -72,7 +72,7 @@ shape!(EconomyHead, |generator| json_schema!({
     "type": "object",
     "properties": {
         "economy": generator.subschema_for::<EconomyName>(),
-        "seq": { "description": "The number of records in the journal.", "type": "integer", "format": "int64", "minimum": 0 },
+        "seq": { "description": "The number of records in the log.", "type": "integer", "format": "int64", "minimum": 0 },
         "head": generator.subschema_for::<Digest>(),
     },
     "required": ["economy", "seq", "head"],

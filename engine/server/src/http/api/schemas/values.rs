@@ -35,12 +35,12 @@ shape!(Timestamp, |_generator| json_schema!({
 }));
 
 shape!(Number, |_generator| json_schema!({
-    "description": "The number of a record in the economy's journal. The first record is number 1.",
+    "description": "The number of a record in the economy's log. The first record is number 1.",
     "type": "integer", "format": "int64", "minimum": 0, "maximum": NUMBER_MAX,
 }));
 
 shape!(Position, |_generator| json_schema!({
-    "description": "A position in an economy's journal: the number of a record and the first 16 \
+    "description": "A position in an economy's log: the number of a record and the first 16 \
                     hexadecimal digits of its hash. The hash detects that the history was \
                     replaced, for example because the file was restored from a backup. A number \
                     without a hash is accepted, too.",
@@ -130,7 +130,7 @@ shape!(Stream, |_generator| json_schema!({
 }));
 
 shape!(Lines, |_generator| json_schema!({
-    "description": "Lines of JSON: a header, the economy's journal from its first record, and a \
+    "description": "Lines of JSON: a header, the economy's log from its first record, and a \
                     footer. A stream without a footer is incomplete.",
     "type": "string", "contentMediaType": "application/x-ndjson",
 }));

@@ -10,7 +10,7 @@ use super::to_json;
 use crate::http::api::schemas;
 use crate::http::position::Position;
 
-/// A record of the journal.
+/// A record of the log.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
 pub(crate) struct EventView<'a> {
@@ -54,7 +54,7 @@ pub(crate) fn delivered_event(event: &Event, economy: &EconomyId) -> Value {
     })
 }
 
-/// Converts a record of the journal.
+/// Converts a record of the log.
 pub(crate) fn event(event: &Event) -> EventView<'_> {
     EventView {
         economy: None,
