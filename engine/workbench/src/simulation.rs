@@ -14,8 +14,7 @@ use uuid::Uuid;
 
 use crate::Workbench;
 
-/// The balance of the member and of the plugin at the start. Neither of them loses as much in all rounds of a
-/// lane.
+/// The balance of the member and of the plugin at the start, more than either can lose in all rounds of a lane.
 const STARTING_BALANCE: u64 = 1 << 50;
 
 /// The number of lanes among which the rounds are divided. A lane is an economy with a thread of its own. The
@@ -60,7 +59,7 @@ pub struct SimulationResult {
 }
 
 impl SimulationResult {
-    /// Returns whether a stated return is within the margin of error.
+    /// Returns true if a stated return is within the margin of error.
     pub fn agrees_with(&self, stated_ppm: u64) -> bool {
         // A stated return is a whole number, so rounding may move it by up to one.
         #[allow(clippy::cast_precision_loss, reason = "returns are small numbers")]

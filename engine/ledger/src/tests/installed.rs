@@ -1,4 +1,4 @@
-//! Changes of an installation (another component, the earlier one, none) and their schedules.
+//! Changes of an installation: another component, a rollback, a removal, and their effect on schedules.
 
 use expect_test::expect;
 
@@ -318,7 +318,7 @@ fn a_restored_component_is_due_from_its_return_on() {
     );
 }
 
-/// A run that could not begin when it was due is settled by the run that had its due time.
+/// A run that could not start when it was due is stale once another run has used its due time.
 #[test]
 fn a_run_that_could_not_begin_and_is_no_longer_due_is_stale() {
     check_bank(
@@ -346,7 +346,7 @@ fn a_run_that_could_not_begin_and_is_no_longer_due_is_stale() {
     );
 }
 
-/// Another configuration is no other component: there is nothing to go back to.
+/// A rollback without a configuration restores the earlier component, and there is none.
 #[test]
 fn a_change_of_configuration_alone_is_not_rolled_back() {
     check_bank(
