@@ -30,8 +30,8 @@ pub(super) fn same([expected, found]: [FunctionRef<'_>; 2]) -> bool {
         && comparison.same_or_none(expected.result.as_ref(), found.result.as_ref())
 }
 
-/// A comparison of the contract's types with the component's. It follows the contract's types, so it ends
-/// soon.
+/// A comparison of the contract's types with the component's. It follows the contract's types, which bounds
+/// its cost.
 #[derive(Clone, Copy)]
 struct TypeComparison<'a> {
     expected: &'a Resolve,

@@ -1,4 +1,4 @@
-//! Properties that also count what happens in their histories, so that what is checked over them means something.
+//! Properties over random histories that also count events, so that a property cannot hold for lack of events.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// Histories from which on it is counted: fewer may be without something by chance.
+/// The number of histories from which the counts are checked. In fewer histories an event may be missing by chance.
 const COUNTED_FROM: u64 = 64;
 
 /// The number of occurrences of each event over all histories.
@@ -19,8 +19,8 @@ impl Seen {
     }
 }
 
-/// Plays random histories, the same in each run, and checks that each thing was seen so many times at least in
-/// a hundred of them. `source` is the file of the property.
+/// Plays random histories, the same in each run, and checks the number of events: `least` has the lowest number of
+/// each event in a hundred histories. `source` is the file of the property.
 pub(super) fn check_histories<S: Strategy>(
     source: &'static str,
     histories: &S,
