@@ -175,8 +175,8 @@ it/compile_limits.rs damaged_components_pass_through_the_compiler_without_leakin
 const PITFALLS: &str = "
 # small numbers that are more likely because a word is reduced modulo the range
 ledger/draws.rs words_that_would_bias_a_draw_are_skipped
-ledger/draws.rs die_falls_evenly
-ledger/draws.rs every_card_comes_up_first_as_often
+ledger/draws.rs a_die_is_uniform
+ledger/draws.rs each_card_of_a_shuffle_is_first_equally_often
 
 # an operator who chooses both seeds
 ledger/nonces.rs a_client_seed_counts_as_the_members_own_after_the_commitment
@@ -217,7 +217,7 @@ it/seeds.rs a_seed_in_use_for_thirty_days_is_rotated_and_revealed_automatically
 
 # draws in an unrecorded order
 ledger/draws.rs call_numbers_its_draws_from_zero
-ledger/nonces.rs draws_of_all_kinds_are_made_again_and_what_is_mixed_counts
+ledger/nonces.rs draws_of_all_kinds_are_repeated_with_the_mixed_text
 it/receipts.rs every_change_of_a_receipt_is_detected
 
 # another plugin that interprets a draw differently

@@ -63,7 +63,7 @@ fn a_call_debits_no_other_account_after_a_draw() {
 }
 
 #[test]
-fn unsecured_draw_can_pay_nothing() {
+fn a_draw_without_secured_amounts_can_pay_nothing() {
     check_shop(
         "call A shop user:1
          A draw 1
@@ -81,7 +81,7 @@ fn unsecured_draw_can_pay_nothing() {
 }
 
 #[test]
-fn secured_amount_must_be_there() {
+fn a_secured_amount_must_be_spendable() {
     check_shop(
         "call A shop user:1
          A secure plugin:shop coin 101

@@ -39,7 +39,7 @@ fn apply(movements: &[Movement], changes: &[Change]) -> Result<(), ApplyError> {
 }
 
 #[test]
-fn movement_must_meet_the_balances_it_names() {
+fn a_movement_must_match_its_recorded_balances() {
     let misfit = |account: &str| {
         Err(ApplyError::Balance {
             account: id(account),
@@ -72,7 +72,7 @@ fn state_needs_an_installed_plugin() {
 }
 
 #[test]
-fn changes_come_before_movements() {
+fn the_changes_of_a_record_come_before_its_movements() {
     let account = Change::AccountSet {
         account: id("user:9"),
         status: crate::AccountStatus::Open,

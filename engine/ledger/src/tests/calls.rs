@@ -309,7 +309,7 @@ fn a_spend_limit_counts_debits_without_credits() {
 }
 
 #[test]
-fn asset_outside_the_spend_limit_stays() {
+fn an_asset_without_a_spend_limit_cannot_be_debited() {
     check_shop(
         "call A shop user:1 spend=coin/10
          A pay user:1 -> plugin:shop gem 1

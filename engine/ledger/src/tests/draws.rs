@@ -166,7 +166,7 @@ fn words_that_would_bias_a_draw_are_skipped() {
 /// Chi-square over a die: with five degrees of freedom, 20.5 is passed by one fair die in a
 /// thousand. The seed is fixed, so this one always passes or never.
 #[test]
-fn die_falls_evenly() {
+fn a_die_is_uniform() {
     let seed = Seed::new(SEED);
     let component = Digest::ZERO;
     let draw = draw(&seed, &component);
@@ -181,7 +181,7 @@ fn die_falls_evenly() {
 
 /// Each card is as likely at the top as any other: a byte taken modulo 52 would favour the first four.
 #[test]
-fn every_card_comes_up_first_as_often() {
+fn each_card_of_a_shuffle_is_first_equally_often() {
     let seed = Seed::new(SEED);
     let component = Digest::ZERO;
     let draw = draw(&seed, &component);

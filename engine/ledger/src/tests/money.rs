@@ -54,7 +54,7 @@ fn refused_posting_undoes_those_before_it() {
 }
 
 #[test]
-fn ceiling_holds_after_each_posting() {
+fn the_ceiling_holds_after_each_posting() {
     check(
         "asset coin
          account user:1
@@ -97,7 +97,7 @@ fn the_balance_of_one_asset_never_pays_for_another() {
 }
 
 #[test]
-fn floor_is_zero_or_the_credit_limit() {
+fn the_floor_is_zero_or_the_credit_limit() {
     check(
         "asset coin
          account user:1

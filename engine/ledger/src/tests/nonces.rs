@@ -132,7 +132,7 @@ fn a_hold_from_before_the_first_draw_hides_the_seed_too() {
 }
 
 #[test]
-fn draws_of_all_kinds_are_made_again_and_what_is_mixed_counts() {
+fn draws_of_all_kinds_are_repeated_with_the_mixed_text() {
     check_game(
         "call A game user:1
          A seed

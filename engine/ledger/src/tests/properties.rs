@@ -83,7 +83,7 @@ proptest! {
     /// Sums are zero, counts are right, and a balance is outside its limits only because these
     /// were changed under it; from there it only moves back.
     #[test]
-    fn any_history_leaves_the_books_well(steps in history()) {
+    fn no_random_history_breaks_an_invariant(steps in history()) {
         let mut known = BTreeMap::new();
         play(&steps, |_, act, _, world| {
             let now = outside(&world.books);
@@ -134,7 +134,7 @@ proptest! {
     /// Members and plugins together have of an item what was issued of it, and none has less than
     /// nothing: so it is nowhere twice, whatever limits are set and whatever is forced.
     #[test]
-    fn an_item_is_never_there_twice(steps in history()) {
+    fn a_unique_item_is_never_in_two_places(steps in history()) {
         let crown: AssetId = id("item:crown");
         play(&steps, |_, _, _, world| {
             let balances = world.books.accounts().iter();
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-    fn bookkeeper_agrees_on_every_act(acts in vec(money(), 1..60)) {
+    fn the_bookkeeper_agrees_on_every_act(acts in vec(money(), 1..60)) {
         let mut world = World::after(SETUP);
         let mut model = Model::after_setup();
         for act in &acts {
@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn pieces_rebuild_the_books(steps in history()) {
+    fn checkpoint_entries_rebuild_the_books(steps in history()) {
         let books = play(&steps, |_, _, _, _| {}).books;
         let mut rebuilt = None;
         for entry in books.clone().into_entries() {
@@ -297,7 +297,7 @@ proptest! {
     }
 
     #[test]
-    fn act_decides_the_same_after_json(steps in history()) {
+    fn an_act_is_decided_the_same_after_json(steps in history()) {
         play(&steps, |before, act, verdict, _| {
             let kept: Act = through_json(act);
             assert_eq!(kept, *act);

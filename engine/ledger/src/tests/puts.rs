@@ -24,7 +24,7 @@ fn economy_opens_once_and_comes_first() {
 }
 
 #[test]
-fn asset_keeps_what_a_put_leaves_out() {
+fn an_asset_keeps_members_that_a_put_leaves_out() {
     let mut world = World::after(
         "patch coin kind=currency name=Coin symbol=c decimals=2 max_supply=100
          patch coin
@@ -58,7 +58,7 @@ fn asset_keeps_what_a_put_leaves_out() {
 }
 
 #[test]
-fn account_keeps_what_a_put_leaves_out() {
+fn an_account_keeps_members_that_a_put_leaves_out() {
     let world = World::after(
         r#"account user:1 credit_limit=coin/50 ceiling=coin/100 metadata={"name":"Ada"}
            account user:1
@@ -87,7 +87,7 @@ fn account_keeps_what_a_put_leaves_out() {
 }
 
 #[test]
-fn limits_change_without_touching_balances() {
+fn a_change_of_limits_keeps_the_balances() {
     check(
         "asset coin
          account user:1
@@ -216,7 +216,7 @@ fn another_component_starts_without_grants() {
 }
 
 #[test]
-fn new_configuration_keeps_the_plugins_state() {
+fn a_new_configuration_keeps_the_plugins_state() {
     check(
         r#"account user:1
            plugin shop component=a enabled=true
@@ -238,7 +238,7 @@ fn new_configuration_keeps_the_plugins_state() {
 }
 
 #[test]
-fn key_keeps_its_secret_when_its_scopes_change() {
+fn a_key_keeps_its_secret_when_its_scopes_change() {
     let mut world = World::after("");
     let set = |scope: Scope, secret: &[u8]| Act::SetKey {
         key: id("bot"),

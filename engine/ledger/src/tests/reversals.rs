@@ -138,7 +138,7 @@ fn a_batch_applies_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn frozen_economy_moves_nothing_but_what_ends_or_is_forced() {
+fn a_frozen_economy_only_ends_holds_and_accepts_forced_reversals() {
     after_setup(
         "plugin shop component=a enabled=true
          hold 1 user:1 -> user:2 coin 5

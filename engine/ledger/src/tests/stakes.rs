@@ -165,7 +165,7 @@ fn a_stake_that_is_secured_twice_is_secured_once() {
 
 /// Otherwise a game could decide by its draw to return a stake or to keep it.
 #[test]
-fn a_stake_that_was_not_secured_stays_as_it_is_after_the_draw() {
+fn an_unsecured_stake_cannot_be_captured_or_released_after_the_draw() {
     check_table(
         "call A game user:1
          A hold stake user:1 -> plugin:game coin 10
@@ -191,7 +191,7 @@ fn a_stake_that_was_not_secured_stays_as_it_is_after_the_draw() {
 
 /// A plugin can neither credit nor debit an account that an operator has frozen or closed.
 #[test]
-fn nothing_moves_on_what_is_frozen_or_closed() {
+fn nothing_moves_on_frozen_or_closed_accounts() {
     check_table(
         "call H game user:1
          H hold stake plugin:game -> user:2 coin 10

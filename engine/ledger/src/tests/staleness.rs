@@ -49,7 +49,7 @@ fn check_rows(rows: &[(&str, &str)], expected: &Expect) {
 }
 
 #[test]
-fn balance_read_must_not_have_moved() {
+fn a_changed_balance_makes_a_call_that_read_it_stale() {
     check_rows(
         &[
             ("balance user:1 coin", "issue user:2 coin 1"),
@@ -77,7 +77,7 @@ fn balance_read_must_not_have_moved() {
 
 /// Buyers of different things must not collide on the shop's income.
 #[test]
-fn has_at_least_must_still_answer_the_same() {
+fn a_changed_result_of_has_at_least_makes_a_call_stale() {
     check_rows(
         &[
             ("has user:1 coin 50", "burn user:1 coin 50"),
@@ -127,7 +127,7 @@ fn a_requested_transfer_is_not_a_read() {
 }
 
 #[test]
-fn key_read_must_have_the_same_value() {
+fn a_changed_key_makes_a_call_that_read_it_stale() {
     check_rows(
         &[
             ("get stock", "call B shop user:2; B set price 6; B reply"),
@@ -156,7 +156,7 @@ fn key_read_must_have_the_same_value() {
 }
 
 #[test]
-fn write_alone_is_not_a_read() {
+fn a_write_is_not_a_read() {
     check_rows(
         &[
             ("set stock 9", "call B shop user:2; B set stock 2; B reply"),
@@ -173,7 +173,7 @@ fn write_alone_is_not_a_read() {
 }
 
 #[test]
-fn range_listed_must_have_the_same_keys() {
+fn a_changed_list_of_keys_makes_a_call_stale() {
     check_rows(
         &[
             ("list s", "call B shop user:2; B set shelf 1; B reply"),
@@ -220,7 +220,7 @@ fn a_key_beyond_a_full_page_was_not_read() {
 }
 
 #[test]
-fn secured_amount_must_still_be_there() {
+fn a_secured_amount_must_still_be_spendable_at_the_draw() {
     check_rows(
         &[
             (
@@ -255,7 +255,7 @@ fn secured_amount_must_still_be_there() {
 
 /// The draws of a call stay the same under its key, whatever happens between its attempts.
 #[test]
-fn draw_is_the_same_in_every_try() {
+fn a_draw_is_the_same_in_every_attempt() {
     let mut world = World::after(SHOP);
     world.output.clear();
     world.run(
@@ -281,7 +281,7 @@ fn draw_is_the_same_in_every_try() {
 
 /// Also of a call that asked nothing: its configuration is given to it unasked.
 #[test]
-fn plugin_must_be_installed_as_it_was() {
+fn a_call_is_stale_if_its_installation_has_changed() {
     check_rows(
         &[
             ("delete none", "plugin shop enabled=true"),
@@ -308,7 +308,7 @@ fn plugin_must_be_installed_as_it_was() {
 }
 
 #[test]
-fn call_that_could_not_begin_still_cannot() {
+fn a_call_that_could_not_start_is_rejected_only_for_the_same_reason() {
     let row = |(call, meanwhile): (&str, &str)| {
         let outcome = after("", call, meanwhile);
         format!("{call} / {meanwhile}: {outcome}\n")
@@ -336,7 +336,7 @@ fn call_that_could_not_begin_still_cannot() {
 }
 
 #[test]
-fn result_of_another_component_is_stale() {
+fn a_result_of_another_component_is_stale() {
     let mut world = World::after(SHOP);
     world.run("call A shop user:1; A balance user:1 coin");
     let ending = CallEnding::Replied {
@@ -385,7 +385,7 @@ fn the_last_item_is_sold_once() {
 }
 
 #[test]
-fn decline_after_a_draw_never_commits() {
+fn a_decline_after_a_draw_never_commits() {
     let mut world = World::after("account user:1; plugin shop component=a enabled=true");
     let books = world.books.clone();
     world.run("call A shop user:1; A draw 2; A decline");

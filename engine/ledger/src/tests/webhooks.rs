@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn webhook_keeps_what_a_put_leaves_out() {
+fn a_webhook_keeps_members_that_a_put_leaves_out() {
     check(
         "webhook bot
          webhook bot url=https://bot.example kinds=transfer,call
