@@ -90,7 +90,7 @@ tests/loading.rs code_of_another_engine_is_compiled_again
 
 # a panic of the host within an import
 tests/abuse.rs panic_of_the_host_within_an_import_ends_only_its_own_call
-server/service/workers/tests.rs a_panic_costs_its_own_job_only
+server/service/workers/tests.rs a_panic_ends_only_its_own_job
 
 # data of another call
 tests/abuse.rs nothing_of_one_call_is_left_for_the_next_guest
@@ -212,7 +212,7 @@ ledger/nonces.rs a_seed_stays_hidden_while_a_game_is_open_that_has_drawn_from_it
 ledger/nonces.rs a_hold_from_before_the_first_draw_hides_the_seed_too
 
 # a seed that is used too long, or never revealed
-server/service/seeds.rs seeds_are_changed_after_so_many_draws_or_so_long
+server/service/seeds.rs seeds_are_rotated_after_a_number_of_draws_or_a_period
 it/seeds.rs a_seed_in_use_for_thirty_days_is_rotated_and_revealed_automatically
 
 # draws in an unrecorded order

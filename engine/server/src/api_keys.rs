@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_comes_back_from_its_text() {
+    fn a_key_is_parsed_from_its_text() {
         let id: KeyId = "my_bot".parse().expect("an id");
         let key = Secret::new(id.clone(), [9; 32]);
         let read = Secret::parse(&key.reveal()).expect("a key");

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_end_at_their_sum_and_at_their_economys_share() {
+    async fn bodies_are_bounded_in_total_and_by_economy() {
         let bodies = bodies(8);
         let half = 2 << 20;
         let first = bodies.admit(&economy("a"), half).await;
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_bodies_have_room_beside_any_number_of_large_ones() {
+    async fn small_bodies_are_admitted_while_large_ones_use_all_memory() {
         let bodies = bodies(8);
         let _large = [
             bodies
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_larger_than_its_economys_share_takes_all_of_it() {
+    async fn a_body_larger_than_the_share_of_its_economy_takes_the_whole_share() {
         let bodies = bodies(8);
         let whole = bodies
             .admit(&economy("a"), 4 << 20)
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_wait_and_are_admitted_in_turn() {
+    async fn a_few_bodies_wait_and_are_admitted_in_order() {
         let bodies = Arc::new(BodyLimiter {
             patience: Duration::from_mins(1),
             ..bodies(1)

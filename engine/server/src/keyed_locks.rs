@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_name_admits_one_at_a_time_and_is_forgotten_after() {
+    async fn a_key_admits_one_at_a_time_and_is_removed_after_use() {
         let locks = Arc::new(KeyedLocks::new(1));
         let first = locks.enter("a").await;
         let _other = locks.enter("b").await;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn places_end_at_their_number_and_come_back() {
+    async fn places_are_limited_and_can_be_reused() {
         let locks = Arc::new(KeyedLocks::new(2));
         let first = locks.enter("a").await;
         let second = locks.enter("a").await;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn giving_up_the_wait_leaves_nothing_behind() {
+    async fn a_cancelled_wait_leaves_no_entry() {
         let locks = KeyedLocks::new(1);
         let held = locks.enter("a").await;
         let nap = std::time::Duration::from_millis(1);

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_its_requests_at_once_and_not_one_more() {
+    fn a_key_sends_up_to_its_limit_at_once() {
         let (rates, pass) = rates();
         let limit = RateLimit::new(3, 6).expect("a limit");
         let ask = || rates.ask(&key("bot"), limit);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_do_not_disturb_each_other_and_another_limit_holds_at_once() {
+    fn keys_are_limited_separately_and_a_new_limit_applies_immediately() {
         let (rates, _) = rates();
         let once = RateLimit::new(1, 60).expect("a limit");
         assert!(rates.ask(&key("a"), once).admitted);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_bounds_are_limits() {
+    fn the_smallest_and_largest_limits_are_valid() {
         use bursar_ledger::{RATE_PERIOD_S_MAX, RATE_REQUESTS_MAX};
         let (rates, _) = rates();
         for (requests, per_s) in [(1, RATE_PERIOD_S_MAX), (RATE_REQUESTS_MAX, 1)] {

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn nonces_are_taken_up_to_so_many_ahead() {
+    fn nonces_are_accepted_up_to_a_bound_ahead() {
         let books = books();
         let request = request();
         let origin = |nonce: u64| books.draw_origin(&member(), nonce);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_are_kept_for_so_many_calls_and_the_oldest_gives_way() {
+    fn origins_are_kept_up_to_a_limit_and_the_oldest_is_removed() {
         let mut books = books();
         let most = BOUND_NONCES_MAX as u64;
         for nonce in 1..=most + 1 {

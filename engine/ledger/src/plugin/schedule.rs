@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wanted_run_is_at_a_due_time_to_come_and_not_beyond_all_time() {
+    fn a_requested_run_is_at_a_future_due_time_up_to_the_latest() {
         let minutely = ScheduleTimes {
             every_s: 60,
             offset_s: 0,
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn where_time_goes_back_as_much_of_it_passes_before_the_next_run() {
+    fn after_a_step_back_the_next_run_keeps_its_distance() {
         let next = |from, to| {
             let rule = ScheduleRule {
                 times: ScheduleTimes {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missed_is_left_out_and_what_is_made_up_for_has_an_end() {
+    fn missed_runs_are_skipped_or_caught_up_within_a_bound() {
         let first_due = |missed, next_due, now| {
             let times = ScheduleTimes {
                 every_s: 60,

@@ -71,7 +71,7 @@ fn trips_at(most: usize, callers: usize, verdict: CallVerdict, cpu_ms: u64) -> O
 use CallVerdict::{Deadline, Fault, Good};
 
 #[test]
-fn costly_faults_switch_off_with_the_last_of_the_fewest_calls() {
+fn costly_faults_switch_off_at_the_minimum_number_of_calls() {
     let last = usize::try_from(CALLS_MIN).unwrap() - 1;
     assert_eq!(trips_at(1_000, CALLERS_MIN, Fault, 500), Some(last));
     assert_eq!(trips_at(last, CALLERS_MIN, Fault, 500), None);
@@ -79,7 +79,7 @@ fn costly_faults_switch_off_with_the_last_of_the_fewest_calls() {
 }
 
 #[test]
-fn fewer_callers_switch_nothing_off() {
+fn too_few_callers_switch_nothing_off() {
     assert_eq!(trips_at(10_000, CALLERS_MIN - 1, Fault, 500), None);
     assert_eq!(trips_at(10_000, 1, Deadline, 2_000), None);
 }
@@ -95,7 +95,7 @@ fn cheap_faults_switch_off_slowly() {
 }
 
 #[test]
-fn deadlines_with_little_processor_time_are_the_machines() {
+fn deadlines_with_little_processor_time_do_not_count() {
     assert_eq!(trips_at(10_000, 100, Deadline, 999), None);
     assert_eq!(trips_at(1_000, 100, Deadline, 1_000), Some(19));
 }
@@ -134,7 +134,7 @@ fn evidence_has_the_counts() {
 }
 
 #[test]
-fn after_a_trip_it_is_counted_from_the_beginning() {
+fn counts_start_again_after_a_switch_off() {
     let mut watch = Watch::new();
     for _ in 0..3 {
         let at = (0..1_000).find(|number| watch.call(number % 9, Fault, 500).is_some());
@@ -144,7 +144,7 @@ fn after_a_trip_it_is_counted_from_the_beginning() {
 }
 
 #[test]
-fn other_settings_are_counted_from_the_beginning() {
+fn counts_start_again_after_a_change_of_settings() {
     let mut watch = Watch::new();
     let end = |number: u64, version| CallEnd {
         of: plugin(0),
@@ -164,7 +164,7 @@ fn other_settings_are_counted_from_the_beginning() {
 }
 
 #[test]
-fn what_failed_long_ago_is_forgotten() {
+fn old_failures_do_not_count() {
     // Nine failed calls in each half of the window are never enough together.
     let mut watch = Watch::new();
     for number in 0..500 {
@@ -210,7 +210,7 @@ fn a_schedule_that_always_fails_switches_off_without_callers() {
 }
 
 #[test]
-fn schedules_that_are_gone_take_no_room() {
+fn removed_schedules_use_no_memory() {
     let mut watch = Watch::new();
     for number in 0..100 {
         watch.end(CallSource::Schedule(format!("s{number}")), Fault, 1);
@@ -248,7 +248,7 @@ fn plugins_and_callers_are_remembered_up_to_their_bounds() {
 
 /// The sample represents all callers, even if there are many more than it holds.
 #[test]
-fn of_a_thousand_callers_most_must_fail() {
+fn most_of_a_thousand_callers_must_fail() {
     for (failing, trips) in [(700, true), (300, false)] {
         let mut watch = Watch::new();
         let mut tripped = false;

@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_size_of_its_own_is_read_no_further() {
+    fn a_file_without_an_end_is_read_up_to_its_largest_size() {
         let endless = Path::new("/dev/zero");
         assert!(read_up_to(endless, 1 << 20, "an example").is_err());
         assert_eq!(read_prefix(endless, 100).expect("a start").len(), 100);

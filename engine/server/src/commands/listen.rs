@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_answered_with_the_forms() {
+    fn an_invalid_address_is_answered_with_the_valid_forms() {
         for text in [
             "",
             ":",

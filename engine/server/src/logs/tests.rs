@@ -56,7 +56,7 @@ fn log_hostile_texts() {
 }
 
 #[test]
-fn no_line_shows_what_does_not_print() {
+fn no_line_contains_unprintable_characters() {
     for format in [LogFormat::Text, LogFormat::Json] {
         let lines = logged(format, false, |_| log_hostile_texts());
         assert_eq!(lines.len(), 2, "{lines:?}");
@@ -68,7 +68,7 @@ fn no_line_shows_what_does_not_print() {
 }
 
 #[test]
-fn with_colours_only_those_of_the_log_itself_are_shown() {
+fn only_the_colours_of_the_log_itself_are_shown() {
     let lines = logged(LogFormat::Text, true, |_| log_hostile_texts());
     assert_eq!(lines.len(), 2, "{lines:?}");
     for line in lines {
@@ -79,7 +79,7 @@ fn with_colours_only_those_of_the_log_itself_are_shown() {
 }
 
 #[test]
-fn json_lines_are_json_and_mean_what_was_logged() {
+fn json_lines_contain_what_was_logged() {
     let lines = logged(LogFormat::Json, false, |_| log_hostile_texts());
     for line in lines {
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -122,7 +122,7 @@ fn a_flood_of_empty_lines_is_dropped_counted_and_reported() {
 }
 
 #[test]
-fn long_lines_use_the_ration_up_by_their_length() {
+fn long_lines_count_by_their_length() {
     let message = "x".repeat(8 * 1024);
     let lines = logged(LogFormat::Json, false, |_| {
         (0..100).for_each(|_| log_of_plugin("guild", &message));
@@ -166,7 +166,7 @@ fn line(ration: &mut Ration, number: usize, bytes: u64, now: Duration) -> bool {
 }
 
 #[test]
-fn a_ration_ends_at_its_burst_and_comes_back_with_time() {
+fn a_ration_ends_at_its_burst_and_refills_over_time() {
     let mut ration = Ration::new();
     let start = Duration::ZERO;
     assert!(line(&mut ration, 0, BURST_BYTES, start));

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes_are_octal_and_let_the_server_in() {
+    fn modes_are_octal_and_allow_the_owner() {
         for (text, mode) in [
             ("0660", 0o660),
             ("660", 0o660),

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bound_is_reached_and_no_further() {
+    fn calls_are_admitted_up_to_each_bound() {
         let limiter = limiter(100, 10, 6);
         let shop = fill(&limiter, "guild", "shop");
         assert_eq!(shop.len(), 6);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_economies_that_take_all_they_can_leave_as_much_for_one_more() {
+    fn busy_economies_leave_a_share_for_one_more() {
         let limiter = limiter(120, 120, 120);
         let alone = fill(&limiter, "a", "shop");
         assert_eq!(alone.len(), 60);

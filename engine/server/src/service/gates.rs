@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_alone_lets_no_other_in_and_none_overtakes_it() {
+    async fn an_exclusive_pass_admits_no_other_and_is_not_overtaken() {
         let gates = Arc::new(Gates::new());
         let first = gates.enter(&name("a")).await;
         let second = gates.enter(&name("a")).await;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn giving_up_the_wait_leaves_nothing_behind() {
+    async fn a_cancelled_wait_leaves_no_entry() {
         let gates = Gates::new();
         let held = gates.enter(&name("a")).await;
         let nap = std::time::Duration::from_millis(1);

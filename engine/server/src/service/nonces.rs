@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_draws_from_where_it_did_until_that_is_forgotten() {
+    fn a_key_keeps_its_origin_of_draws_until_it_is_removed() {
         let (economy, bench) = economy();
         let nonces = Nonces::default();
         let origin = |key: &str| nonces.origin(&economy, bench.books(), &request(key)).nonce;

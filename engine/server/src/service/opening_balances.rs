@@ -386,7 +386,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_refused_so_often_at_most() {
+    fn rejections_of_a_row_are_stored_up_to_a_limit() {
         let after = |rejections: u32| {
             let mut left = rejections;
             let mut stored = |_: &IdempotencyKey| {

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seeds_are_changed_after_so_many_draws_or_so_long() {
+    fn seeds_are_rotated_after_a_number_of_draws_or_a_period() {
         assert!(!is_old(DRAWS_MAX - 1, 0) && is_old(DRAWS_MAX, 0));
         assert!(!is_old(1, AGE_MAX_MS - 1) && is_old(1, AGE_MAX_MS));
         assert!(!is_old(0, u64::MAX), "a seed without draws stays");

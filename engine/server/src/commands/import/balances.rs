@@ -335,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_has_a_largest_size() {
+    fn a_list_is_read_up_to_its_largest_size() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("list.csv");
         // The first line is rejected, so that the rest is not parsed.
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_quoted_where_a_shell_would_take_it_apart() {
+    fn a_name_is_quoted_if_a_shell_would_split_it() {
         assert_eq!(quoted("members-2.x"), "members-2.x");
         assert_eq!(quoted("it's (1)"), r"'it'\''s (1)'");
     }

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_a_program_has_rewritten_are_no_accounts() {
+    fn numbers_that_a_program_has_rewritten_are_not_accounts() {
         for rounded in [
             "1.23457e17",
             "1.23457E+17",
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_whole_and_a_zero_is_none() {
+    fn amounts_are_whole_and_a_zero_is_skipped() {
         let read = |text: &str| amount(text).map(|amount| amount.map(Amount::get));
         assert_eq!(read("9007199254740991"), Ok(Some(9_007_199_254_740_991)));
         assert_eq!(read("007"), Ok(Some(7)));

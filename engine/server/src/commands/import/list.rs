@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_a_largest_number_of_rows() {
+    fn a_list_is_read_up_to_its_largest_number_of_rows() {
         let list = |rows| format!("account,asset,amount\n{}", "user:1,coin,0\n".repeat(rows));
         let zeros = |rows: usize| {
             let list = read_up_to(3, list(rows).as_bytes(), NOW, false);
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_stands_once_in_a_list_or_is_summed() {
+    fn an_account_occurs_once_in_a_list_or_is_summed() {
         let list = "account,asset,amount,memo\n\
                     user:1,coin,5,a\n\
                     user:1,gem,5,a\n\

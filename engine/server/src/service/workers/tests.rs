@@ -38,7 +38,7 @@ fn start_blocked(workers: &Workers) -> mpsc::Sender<()> {
 }
 
 #[test]
-fn a_panic_costs_its_own_job_only() {
+fn a_panic_ends_only_its_own_job() {
     let workers = Workers::start(1, 4).expect("threads start");
     let (sender, receiver) = mpsc::channel();
     workers
@@ -51,7 +51,7 @@ fn a_panic_costs_its_own_job_only() {
 }
 
 #[test]
-fn the_last_owner_may_be_a_job() {
+fn a_job_can_be_the_last_owner_of_the_workers() {
     let workers = Arc::new(Workers::start(1, 4).expect("threads start"));
     let (release, wait) = mpsc::channel::<()>();
     let (sender, receiver) = mpsc::channel();
@@ -71,7 +71,7 @@ fn the_last_owner_may_be_a_job() {
 }
 
 #[test]
-fn stopping_waits_for_what_runs_and_drops_what_waits() {
+fn stopping_waits_for_running_jobs_and_drops_queued_ones() {
     let workers = Workers::start(1, 4).expect("threads start");
     let release = start_blocked(&workers);
     let (sender, receiver) = mpsc::channel();
@@ -90,7 +90,7 @@ fn stopping_waits_for_what_runs_and_drops_what_waits() {
 }
 
 #[test]
-fn stopping_says_that_it_has_given_up_waiting() {
+fn stopping_reports_jobs_that_do_not_end_in_time() {
     let workers = Workers::start(2, 4).expect("threads start");
     let release = start_blocked(&workers);
     assert!(
@@ -102,7 +102,7 @@ fn stopping_says_that_it_has_given_up_waiting() {
 }
 
 #[test]
-fn a_full_queue_turns_jobs_away() {
+fn a_full_queue_rejects_jobs() {
     let workers = Workers::start(1, 1).expect("threads start");
     let release = start_blocked(&workers);
     workers.run(|| {}).expect("one may wait");
@@ -111,7 +111,7 @@ fn a_full_queue_turns_jobs_away() {
 }
 
 #[test]
-fn a_job_that_was_taken_back_is_not_done_and_leaves_its_room() {
+fn a_cancelled_job_does_not_run_and_frees_its_place() {
     let workers = Workers::start(1, 1).expect("threads start");
     let release = start_blocked(&workers);
     let (sender, receiver) = mpsc::channel();
@@ -127,7 +127,7 @@ fn a_job_that_was_taken_back_is_not_done_and_leaves_its_room() {
 }
 
 #[test]
-fn a_job_that_does_not_end_leaves_the_other_worker_to_the_others() {
+fn a_job_without_an_end_leaves_the_other_worker_free() {
     let workers = Workers::start(2, 64).expect("threads start");
     let _release = start_blocked(&workers);
     let (sender, receiver) = mpsc::channel();

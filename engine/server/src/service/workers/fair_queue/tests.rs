@@ -173,7 +173,7 @@ fn check_fair(
 proptest! {
     /// Economies get equal worker time for jobs of any cost, and so do the plugins of each economy.
     #[test]
-    fn plugins_that_always_wait_get_the_same_time(
+    fn busy_plugins_get_equal_time(
         costs in plugin_costs(1..2_000),
         workers in 1_usize..5,
         until in 1_u64..400,
@@ -185,7 +185,7 @@ proptest! {
 
     /// Long jobs share the workers that they may use, and none waits without end.
     #[test]
-    fn nothing_starves(costs in plugin_costs(1_000..300_000), workers in 1_usize..5) {
+    fn no_queue_starves(costs in plugin_costs(1_000..300_000), workers in 1_usize..5) {
         let mut simulation = Simulation::new(workers);
         let until = Duration::from_secs(10);
         simulation.keep_busy(&costs, until);
@@ -205,7 +205,7 @@ proptest! {
 
     /// An economy that returns after an idle time gets no more than the others from then on.
     #[test]
-    fn idleness_earns_nothing(
+    fn an_idle_queue_gains_no_advantage(
         costs in plugin_costs(1..2_000),
         workers in 1_usize..5,
         away in 1_u64..200,
@@ -261,7 +261,7 @@ proptest! {
 
     /// Each job starts once or is cancelled, and nothing is left in the queue.
     #[test]
-    fn nothing_is_lost(
+    fn no_job_is_lost(
         jobs in vec(((0_u8..4, 0_u8..3), 1_u64..50_000, any::<bool>()), 1..200),
         workers in 1_usize..5,
     ) {
@@ -338,7 +338,7 @@ fn an_economy_that_is_idle_for_a_moment_keeps_its_virtual_time() {
 }
 
 #[test]
-fn now_and_then_a_long_job_holds_all_workers_for_little_of_the_time() {
+fn long_jobs_occupy_all_workers_for_a_small_part_of_the_time() {
     let mut simulation = Simulation::new(2);
     let mut held = Duration::ZERO;
     let mut number = 0;
