@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_of_most_accounts_take_a_pointer() {
+    fn account_limits_have_the_size_of_a_pointer() {
         assert_eq!(size_of::<AccountLimits>(), size_of::<usize>());
     }
 

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn balances_take_no_more_than_one_balance_with_its_name() {
+    fn balances_have_the_size_of_one_entry() {
         assert_eq!(size_of::<Balances>(), size_of::<Entry>());
         assert_eq!(size_of::<Balances>(), 32);
     }

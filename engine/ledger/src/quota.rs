@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotas_stand_in_their_places() {
+    fn quotas_are_indexed_by_their_kind() {
         for (index, quota) in Quota::ALL.into_iter().enumerate() {
             assert_eq!(quota as usize, index, "{quota}");
             assert_eq!(quota.name().parse(), Ok(quota));
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_set_is_not_written() {
+    fn unset_quotas_are_not_serialised() {
         let json = |quotas: Quotas| serde_json::to_string(&quotas).expect("quotas are JSON");
         assert_eq!(json(Quotas::default()), "{}");
         let patch: QuotaPatch =

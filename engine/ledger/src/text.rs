@@ -83,7 +83,7 @@ mod tests {
                          \u{a0}\u{3000}\u{301}\u{115f}\u{3164}\u{ffa0}\u{e000}\u{e0041}\u{10ffff}";
 
     #[test]
-    fn what_does_not_print_is_an_escape() {
+    fn unprintable_characters_are_escaped() {
         let text = "it's \"fine\" \\ ü 商店 \u{1f600}";
         assert_eq!(Printable(text).to_string(), text);
         assert_eq!(

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_every_reader_keeps_are_taken() {
+    fn exact_numbers_are_accepted() {
         for number in [
             "0",
             "-0",
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_readers_change_are_not() {
+    fn inexact_numbers_are_rejected() {
         for number in [
             "9007199254740992",
             "-9007199254740992",
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_named_by_its_place() {
+    fn an_inexact_number_is_reported_with_its_position() {
         let at = |text: &str| check_numbers(text.as_bytes()).map_err(|error| error.pointer);
         assert_eq!(
             at(r#"{"a":[1,{"b/~\u0041":1e400}]}"#),

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn narrowest_pattern_around_an_account() {
+    fn the_narrowest_pattern_of_an_account_is_returned() {
         let around = |account: &str| {
             let account: AccountId = account.parse().expect("an account");
             AccountPattern::around(&account).map(String::from)

@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn state_has_a_quota_where_none_is_asked_for() {
+    fn state_has_a_default_quota() {
         assert_eq!(Permissions::default().state_quota(), STATE_BYTES_MAX);
     }
 }
