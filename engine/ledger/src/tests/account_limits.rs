@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::script::{World, check, id};
 use crate::{ACCOUNT_LIMITS_MAX, AccountId, AccountLimits, Limit, Violation, check as violations};
 
-/// A world in which `user:1` has as many ceilings as an account may have.
+/// Returns a script in which `user:1` has the maximum number of ceilings.
 pub(super) fn with_most_limits(world: &mut World) {
     let names: Vec<String> = (0..ACCOUNT_LIMITS_MAX)
         .map(|n| format!("extra{n}"))
@@ -123,7 +123,7 @@ fn limits_are_merged_by_asset() {
     assert_eq!(kept.ceiling(&id("coin")), Limit::MAX);
     world.run("account user:1 credit_limit=null ceiling=null");
     assert_eq!(limits(&world), AccountLimits::default());
-    // What is not set is not written.
+    // Unset limits are not serialised.
     let json =
         serde_json::to_string(&*world.books.accounts()[&id::<AccountId>("user:1")]).expect("JSON");
     expect![[
@@ -194,7 +194,7 @@ fn an_account_has_limits_in_1024_assets() {
     let mut world = World::after("asset coin");
     with_most_limits(&mut world);
     assert_eq!(world.rejections, []);
-    // The other kind has room of its own, and one that goes makes room.
+    // The kinds have separate bounds, and a removed limit no longer counts.
     world.run(
         "account user:1 ceiling=coin/1; account user:1 credit_limit=coin/1; account user:1 ceiling=extra0/2
          account user:1 ceiling=extra0/null,coin/1; account user:1 ceiling=extra0/1",
@@ -256,7 +256,7 @@ fn invalid_limits_are_found() {
         .get_mut(&id::<AccountId>("user:1"))
         .expect("it is there");
     let account = std::sync::Arc::make_mut(account);
-    // As a record would say that the ledger did not make.
+    // The ledger never creates such a record.
     let limits = r#"{"credit_limit":{"item:crown":5}}"#;
     account.limits = serde_json::from_str(limits).expect("limits");
     let user = id("user:1");

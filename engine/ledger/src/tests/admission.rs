@@ -1,4 +1,4 @@
-//! Keys that admit members, and the last key that allows everything.
+//! Keys that admit members, and the last unrestricted admin key.
 
 use expect_test::expect;
 
@@ -68,7 +68,7 @@ fn a_key_that_admits_members_can_only_open_new_accounts() {
     );
 }
 
-/// Revoked, bound to economies or given less: no key would be left that allows everything everywhere.
+/// The last unrestricted admin key cannot be revoked, bound to economies or narrowed without force.
 #[test]
 fn the_last_admin_key_becomes_less_only_by_force() {
     check(

@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 
 use super::script::check;
 
-/// Two members and a plugin with as many rights as there are, in two assets.
+/// Two members, and a plugin with every kind of grant in two assets.
 const SHOP: &str = "
     asset coin
     asset gem
@@ -51,7 +51,7 @@ fn only_the_callers_own_money_counts_against_its_limits() {
     );
 }
 
-/// A plugin's own money is not a member's, even where the plugin is who calls.
+/// A plugin's own money is not limited by the caps of members, even if the plugin is the caller.
 #[test]
 fn a_run_that_is_due_spends_its_own_money_beyond_the_caps_of_members() {
     check_shop(
@@ -151,7 +151,7 @@ fn amounts_secured_take_room_of_the_caller_in_their_asset_alone() {
     );
 }
 
-/// Stakes of one member in one asset do not stand on the same money as those of others.
+/// A stake is covered by the balance of its own member in its own asset.
 #[test]
 fn stakes_are_secured_each_on_its_own_balance() {
     check_shop(
@@ -181,7 +181,7 @@ fn stakes_are_secured_each_on_its_own_balance() {
     );
 }
 
-/// A game is played on while another member's stakes, or another game's, wait for their end.
+/// A game continues while stakes of another member or of another game are open.
 #[test]
 fn holds_of_other_members_and_games_block_no_capture() {
     check_shop(
@@ -209,7 +209,7 @@ fn holds_of_other_members_and_games_block_no_capture() {
     );
 }
 
-/// A capture beside what is kept is checked for room only where something is promised.
+/// A capture of an unsecured hold is checked for room only if its destination has reserved room.
 #[test]
 fn an_unsecured_hold_is_captured_where_no_room_is_reserved() {
     check_shop(

@@ -1,4 +1,4 @@
-//! Bets: what is secured before a draw is all that moves after it.
+//! Bets: only amounts that were secured before a draw move after it.
 
 use expect_test::expect;
 

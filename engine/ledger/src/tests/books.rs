@@ -1,4 +1,4 @@
-//! Applying effects, and taking books apart and together again.
+//! The application of effects, and books as checkpoint entries.
 
 use super::script::{World, id};
 use crate::{
@@ -102,7 +102,7 @@ fn sealing_closes_a_record() {
     assert_eq!(books.opened_at(), Timestamp(5));
 }
 
-/// A piece out of place, or there twice, means that a checkpoint is not what was written.
+/// An entry out of place or a repeated one means that a checkpoint was altered.
 #[test]
 fn each_checkpoint_entry_is_restored_once_and_in_its_place() {
     let world = World::after(

@@ -1,4 +1,4 @@
-//! Budgets of plugins: counted where calls commit, and never a reason to run again.
+//! Budgets of plugins: counted when calls commit, and never a conflict.
 
 use expect_test::expect;
 

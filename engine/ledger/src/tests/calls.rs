@@ -1,10 +1,10 @@
-//! A plugin's call: what it may touch, what it may spend, and what it sees of itself.
+//! Calls of plugins: the accounts that they may use, the amounts that they may spend, and reads of their own requests.
 
 use expect_test::{Expect, expect};
 
 use super::script::{World, check};
 
-/// A shop without any grant, money around it, and another plugin whose name begins like its own.
+/// A shop without grants, accounts with money, and another plugin whose name has the same prefix.
 pub(super) const SHOP: &str = "
     asset coin
     asset gem
@@ -23,7 +23,7 @@ pub(super) fn check_shop(script: &str, expected: &Expect) {
     check(&format!("{SHOP}{script}"), expected);
 }
 
-/// A shop with all the rights that there are.
+/// A shop with every kind of grant.
 pub(super) fn check_granted(script: &str, expected: &Expect) {
     let install = "plugin shop component=c grants=requested enabled=true \
         requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin";
@@ -237,7 +237,7 @@ fn call_sees_its_own_requests() {
     );
 }
 
-/// A call may ask for what is not there; the ledger's rules decide when it is to be committed.
+/// A call may request a movement that its source does not cover; the ledger rejects it at commit.
 #[test]
 fn a_call_that_overspends_is_rejected_at_commit() {
     check_shop(

@@ -1,4 +1,4 @@
-//! Clocks that are set on record, and outages that are given back.
+//! Records that set the clock, and outages that extend holds.
 
 use super::script::{World, id};
 use crate::{
@@ -78,7 +78,7 @@ fn schedules_stay_within_one_interval_after_a_step_back_and_keep_their_times_aft
         (due(&world, "pay"), due(&world, "tidy")),
         (60_000, 3_600_000)
     );
-    // 59 s and an hour were left; due times are multiples all the same.
+    // 59 s and an hour were left, rounded up to multiples of the interval.
     set(&mut world, 1_000, 500);
     assert_eq!(
         (due(&world, "pay"), due(&world, "tidy")),
@@ -202,11 +202,11 @@ fn an_outage_extends_holds_of_games_only_and_once() {
         Verdict::Applied(_)
     ));
     assert_eq!(longer(&world), of_game(7_000));
-    // A start that finds the same outage again, a second later, gives the second back.
+    // A start that finds the same outage one second later extends by that second.
     assert_eq!(world.act(&extend(from, until)), Verdict::Unchanged);
     world.act(&extend(from, until + 1_000));
     assert_eq!(longer(&world), of_game(8_000));
-    // What was placed while it lasted was not there all the time.
+    // A hold that was placed during the outage is extended by the rest of it.
     let mut world = World::after(BANK);
     world.run("call A bank user:1; A hold stake user:1 -> plugin:bank coin 10; A reply");
     let placed = holds(&world).first().expect("a stake").1.placed_at.0;

@@ -44,7 +44,7 @@ fn an_account_with_one_unit_of_an_asset_is_a_holder() {
     assert_eq!(holders(2), ["user:2 7", "user:4 7"]);
 }
 
-/// Counters of a day that is over go some at a time, so that none of them holds the writer up.
+/// Counters of past days are removed in portions, so that no record takes long.
 #[test]
 fn budgets_of_days_that_are_over_are_forgotten() {
     const MEMBERS: u64 = 66;
@@ -136,7 +136,7 @@ fn metadata_of_assets_and_reversals_count_in_their_quotas() {
     .assert_eq(&world.output);
 }
 
-/// Before a draw there has to be room for all that the call can still write.
+/// Before a draw the quota must cover everything that the call can still write.
 #[test]
 fn reserved_state_after_a_draw_is_counted_to_the_byte() {
     let large = "x".repeat(4_096);
@@ -151,7 +151,7 @@ fn reserved_state_after_a_draw_is_counted_to_the_byte() {
     world.run("A reply");
     let used = world.books.used(Quota::StateBytes, world.at());
     let used = used.expect("it is counted");
-    // A call can still write 16 entries of 4,352 bytes, and 4 MiB lie in reserve.
+    // A call can still write 16 entries of 4,352 bytes, and 4 MiB are the reserve.
     let enough = used + 16 * 4_352 - (4 << 20);
     let mut draws = |call: &str, limit: u64| {
         world.output.clear();

@@ -1,4 +1,4 @@
-//! Draws: the same in every try, different in everything else, and even.
+//! Draws: equal in every attempt, different for any other input, and uniform.
 
 use expect_test::expect;
 
@@ -10,7 +10,7 @@ use crate::{
 
 const SEED: [u8; 32] = [42; 32];
 
-/// A draw to change one thing of.
+/// Returns a draw whose inputs a test changes one by one.
 fn draw<'a>(server_seed: &'a Seed, component: &'a Digest) -> Draw<'a> {
     Draw {
         server_seed,
@@ -23,7 +23,7 @@ fn draw<'a>(server_seed: &'a Seed, component: &'a Digest) -> Draw<'a> {
     }
 }
 
-/// Draws are recorded and made again in later versions, so they must never come out otherwise.
+/// Later versions repeat recorded draws, so their results must never change.
 #[test]
 fn draws_are_the_same_for_ever() {
     let seed = Seed::new(SEED);
@@ -80,7 +80,7 @@ fn any_other_input_gives_other_draws() {
             ..draw
         },
         Draw { index: 1, ..draw },
-        // Texts are kept apart: none of these may run into its neighbour.
+        // Texts have lengths: moving a character to the next text gives another draw.
         Draw {
             client_seed: "user:1s",
             label: "ide",
@@ -150,7 +150,7 @@ fn draw_stays_below_its_range() {
     assert!((400..600).contains(&upper.count()));
 }
 
-/// No statistics show this: of 2^64 words, those that would favour a number are fewer than the range.
+/// Statistics could not show this, because fewer of the 2^64 words than the range would bias a draw.
 #[test]
 fn words_that_would_bias_a_draw_are_skipped() {
     for range in [3, 6, 52, 1_000, u32::MAX - 1, u32::MAX] {
@@ -163,8 +163,8 @@ fn words_that_would_bias_a_draw_are_skipped() {
     }
 }
 
-/// Chi-square over a die: with five degrees of freedom, 20.5 is passed by one fair die in a
-/// thousand. The seed is fixed, so this one always passes or never.
+/// Chi-square test of a die: with five degrees of freedom, one fair die in a thousand exceeds 20.5.
+/// The seed is fixed, so the result is the same in every run.
 #[test]
 fn a_die_is_uniform() {
     let seed = Seed::new(SEED);
@@ -179,7 +179,7 @@ fn a_die_is_uniform() {
     assert!(squares / 1_000 < 205, "{faces:?}");
 }
 
-/// Each card is as likely at the top as any other: a byte taken modulo 52 would favour the first four.
+/// A byte modulo 52 would put the first four cards on top too often.
 #[test]
 fn each_card_of_a_shuffle_is_first_equally_often() {
     let seed = Seed::new(SEED);
@@ -197,7 +197,7 @@ fn each_card_of_a_shuffle_is_first_equally_often() {
         (0..52).collect::<Vec<_>>(),
         "each card is there once"
     );
-    // With 51 degrees of freedom, 87 is passed by one fair deck in a thousand.
+    // With 51 degrees of freedom, one fair deck in a thousand exceeds 87.
     let squares: u64 = firsts.iter().map(|seen| seen.abs_diff(1_000).pow(2)).sum();
     assert!(squares / 1_000 < 87, "{firsts:?}");
 }

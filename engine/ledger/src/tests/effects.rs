@@ -1,4 +1,4 @@
-//! The effects of a record: what is listed in it, and nothing beside.
+//! The effects of a record: each kind of act lists exactly its own changes.
 
 use super::script::{World, id};
 use crate::{Amount, AssetId, Change, Flow, HoldEnd, HoldId, TransferId};
@@ -11,7 +11,7 @@ const SETUP: &str = "
     issue user:1 coin 100
     issue user:2 gem 10";
 
-/// The changes of the record that a line makes.
+/// Returns the changes of the record that a line adds.
 fn changes_of(world: &mut World, line: &str) -> Vec<Change> {
     let before = world.decisions.len();
     world.run(line);
@@ -29,7 +29,7 @@ fn number(number: u128) -> uuid::Uuid {
     uuid::Uuid::from_u128(number)
 }
 
-/// A record of nothing but movements is the most frequent one of all, and each change costs bytes for ever.
+/// Transfers are the most frequent records, and each change in them is stored for ever.
 #[test]
 fn transfers_record_no_other_changes() {
     let mut world = World::after(SETUP);
@@ -83,7 +83,7 @@ fn a_hold_or_a_reversal_records_one_change() {
     assert_eq!(reversed, [Change::Reversed { original, reversal }]);
 }
 
-/// Parts tell the transfers of a batch apart; all else has one part.
+/// A part is the index of a transfer in a batch; any other act has one part.
 #[test]
 fn only_a_batch_has_parts() {
     let mut world = World::after(SETUP);
@@ -105,7 +105,7 @@ fn only_a_batch_has_parts() {
     assert_eq!(parts(&call), [0, 0]);
 }
 
-/// A counter a member and a day is kept only where there is a budget to hold it against.
+/// Spending is counted only if a budget limits it.
 #[test]
 fn a_payment_without_a_budget_is_not_counted() {
     let pays = "call A shop user:1; A pay user:1 -> plugin:shop coin 1; A reply";

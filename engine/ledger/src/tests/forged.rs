@@ -289,14 +289,14 @@ fn an_ending_that_the_transcript_contradicts_is_rejected() {
 fn a_stopped_call_is_refused_only_for_the_reason_that_stopped_it() {
     let mut world = World::after(GAME);
     world.run("call A game user:1; A pay user:1 -> plugin:game coin 101; A draw 2");
-    let told = Rejection::InsufficientFunds {
+    let rejection = Rejection::InsufficientFunds {
         account: id("user:1"),
         asset: id("coin"),
         available: 95,
         required: amount(101),
     };
-    let result = world.end("A", CallEnding::Stopped(told.clone()));
-    assert_eq!(verdict(&world, &result), Verdict::Rejected(told));
+    let result = world.end("A", CallEnding::Stopped(rejection.clone()));
+    assert_eq!(verdict(&world, &result), Verdict::Rejected(rejection));
     let stopped = |ending| {
         let result = CallResult {
             ending,

@@ -1,4 +1,4 @@
-//! Holds that plugins place: by rules of the manifest, in one call, and ended in a later one.
+//! Holds that plugins place by rules of the manifest and end in later calls.
 
 use expect_test::expect;
 

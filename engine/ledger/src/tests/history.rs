@@ -95,7 +95,7 @@ impl Plan {
                 let fault = "it declined after a draw".into();
                 CallEnding::Faulted { fault }
             } else if broken && draft.origin().is_none() {
-                // What has drawn nothing leaves no record.
+                // A call that has not drawn leaves no record when it aborts.
                 replied()
             } else {
                 self.ending.clone()

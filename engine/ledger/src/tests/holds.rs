@@ -166,7 +166,7 @@ fn a_failed_capture_at_expiry_is_retried_at_growing_intervals() {
         world.run(&format!("wait {}", waits[waits.len() - 1] + 1));
     }
     assert_eq!((waits[0], waits[13]), (60, 86_400));
-    // As long again as it has been overdue.
+    // The pause equals the time since the expiry.
     assert_eq!(waits[..6], [60, 61, 123, 247, 495, 991]);
     assert!(waits.is_sorted());
     world.output.clear();
@@ -179,8 +179,8 @@ fn a_failed_capture_at_expiry_is_retried_at_growing_intervals() {
     .assert_eq(&world.output);
 }
 
-/// Money that was reserved is not lost to a limit that an admin lowers; but no request takes an
-/// account below its floor.
+/// A lowered limit does not reject the capture of a reserved amount, but no request takes an account below
+/// its floor.
 #[test]
 fn captured_amounts_do_not_break_the_floor() {
     after_setup(
@@ -318,7 +318,7 @@ fn holds_are_found_by_account_by_id_and_by_the_time_that_they_are_due() {
     assert_eq!(Some(first.0), books.next_due());
 }
 
-/// A record that places a hold twice was made for other books.
+/// A record that places an existing hold belongs to other books.
 #[test]
 fn a_hold_that_is_placed_twice_does_not_fit() {
     let mut world = World::after(SETUP);
@@ -334,7 +334,7 @@ fn a_hold_that_is_placed_twice_does_not_fit() {
     );
 }
 
-/// An account that has nothing may still have reserved some of its credit.
+/// An empty account may still have reserved credit.
 #[test]
 fn an_account_with_an_open_hold_is_not_closed() {
     after_setup(
@@ -351,7 +351,7 @@ fn an_account_with_an_open_hold_is_not_closed() {
     );
 }
 
-/// Each order in which holds are looked for forgets those that have ended.
+/// Ended holds are removed from each index.
 #[test]
 fn ended_holds_leave_every_index() {
     let mut world = World::after(SETUP);

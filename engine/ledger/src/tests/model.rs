@@ -1,4 +1,4 @@
-//! The rules of money once more, written without the ledger's own.
+//! A model of the rules of money, written independently of the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,19 +8,19 @@ use crate::{
     TransferId, TransferRequest,
 };
 
-/// The rules of money once more, as a bookkeeper would write them down.
+/// The model, which only adds and subtracts: the bookkeeper.
 pub(super) struct Model {
     balances: BTreeMap<(String, String), i128>,
-    /// The accounts that there are.
+    /// The existing accounts.
     accounts: BTreeSet<String>,
     credits: BTreeMap<(String, String), i128>,
     ceilings: BTreeMap<(String, String), i128>,
     supplies: BTreeMap<String, i128>,
-    /// Accounts on which nothing moves, and those of them that are closed.
+    /// The frozen and closed accounts; true for a closed one.
     shut: BTreeSet<String>,
     closed: BTreeSet<String>,
     holds: BTreeMap<HoldId, Held>,
-    /// Transfers that were reversed, and reversals.
+    /// The reversed transfers and the reversals.
     reversed: BTreeSet<TransferId>,
     /// The time of the next act.
     pub(super) at: u64,
@@ -154,7 +154,7 @@ impl Model {
         })
     }
 
-    /// Moves all or nothing, and says whether it did.
+    /// Applies all movements or none. Returns true if they were applied.
     fn post(&mut self, postings: &[(&str, &str, &str, u64)], force: Rule) -> bool {
         let shut = match force {
             Rule::Spend | Rule::Capture => &self.shut,
@@ -251,7 +251,7 @@ impl Model {
         done
     }
 
-    /// A hold is placed where its amount could move; ids are never used twice.
+    /// Places a hold if its amount could be transferred. Ids are never used twice.
     pub(super) fn place(&mut self, request: &HoldRequest) -> bool {
         let posting = request.reservation.posting();
         let one = std::slice::from_ref(posting);
@@ -259,7 +259,7 @@ impl Model {
         {
             return false;
         }
-        // Whether there is room for it is asked when it is captured.
+        // The ceiling of the destination is checked at the capture.
         let (source, destination, asset, amount) = plain(one)[0];
         let kept = self.balance(source, asset) - self.held(source, asset) - i128::from(amount);
         let floor = self.bounds(source, asset).map(|(floor, _)| floor);
@@ -332,7 +332,7 @@ impl Model {
         self.holds.remove(&id).is_some()
     }
 
-    /// Ends expired holds, or tries again later.
+    /// Ends expired holds, or defers them.
     pub(super) fn expire(&mut self, id: HoldId) -> bool {
         let Some(held) = self.holds.get(&id).cloned() else {
             return false;
@@ -406,7 +406,7 @@ impl Model {
     }
 }
 
-/// Notes the limits of one kind that an account has from now on.
+/// Sets the limits of one kind of an account.
 fn set_limits(
     limits: &mut BTreeMap<(String, String), i128>,
     account: &str,

@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::script::World;
 
-/// A hold of ten seconds, a millisecond before its time is over: each act may still have a record.
+/// Creates a hold of ten seconds, one millisecond before its expiry once the next act is recorded.
 fn before_its_end(place: &str) -> World {
     let mut world = World::after(
         "asset coin

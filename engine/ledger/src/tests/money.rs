@@ -347,7 +347,7 @@ fn postings_are_not_empty_and_join_two_accounts() {
         Postings::new(to_itself.clone()),
         Err(PostingsError::SameAccount { index: 1 })
     );
-    // What comes as JSON meets the same rule.
+    // The same rule applies to JSON.
     let json = serde_json::to_string(&to_itself).expect("postings are JSON");
     let error = serde_json::from_str::<Postings>(&json).expect_err("not a transfer");
     expect!["`from` and `to` of posting 1 are the same account"].assert_eq(&error.to_string());

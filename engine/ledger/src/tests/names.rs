@@ -1,4 +1,4 @@
-//! Plugins under names that are not their ids: one component may be there under several.
+//! Installations whose names are not the plugin's id: one component may have several.
 
 use expect_test::expect;
 
@@ -127,7 +127,7 @@ fn removing_one_installation_keeps_the_other() {
     );
 }
 
-/// Its accounts keep what they have, and another plugin would have that.
+/// Its accounts keep their money, which another plugin under the name could spend.
 #[test]
 fn a_name_stays_bound_to_its_plugin_after_removal() {
     check_shops(

@@ -1,4 +1,4 @@
-//! Newer versions of a plugin that replace the installed one by themselves.
+//! Newer versions of a plugin that replace the installed one automatically.
 
 use expect_test::expect;
 
@@ -84,8 +84,7 @@ fn an_installation_without_grants_gets_the_default_grants() {
     );
 }
 
-/// An operator's narrower quota, and the class that was granted, outlive a version that asks for what the
-/// one before it asked for.
+/// A narrower quota and the granted fuel class are kept when a newer version requests the same.
 #[test]
 fn a_newer_version_keeps_the_quota_and_the_fuel_that_were_granted() {
     let mut world = World::after(
@@ -112,7 +111,7 @@ fn a_newer_version_keeps_the_quota_and_the_fuel_that_were_granted() {
     .assert_eq(&world.output);
 }
 
-/// The usual quota is not written down, so that it stays the usual one.
+/// The default quota is not stored, so that a change of the default applies.
 #[test]
 fn a_newer_version_of_a_plugin_with_the_usual_quota_keeps_the_usual_quota() {
     let world = World::after(
@@ -189,7 +188,7 @@ fn following_without_a_plugin_or_a_version_changes_nothing() {
     );
 }
 
-/// A version that no longer asks for a cap asks for more.
+/// A version that no longer requests a cap requests more.
 #[test]
 fn a_newer_version_follows_with_lower_caps_and_not_with_higher_ones() {
     let mut world = World::after(
@@ -222,7 +221,7 @@ fn a_newer_version_follows_with_lower_caps_and_not_with_higher_ones() {
     .assert_eq(&world.output);
 }
 
-/// Each asset has its own cap: one that is narrow enough does not carry another along.
+/// Each asset has its own cap, and a narrow one does not excuse a wide one.
 #[test]
 fn a_grant_is_too_wide_if_it_is_in_one_asset() {
     check(

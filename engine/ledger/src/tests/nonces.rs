@@ -222,7 +222,7 @@ fn a_scheduled_run_that_cannot_start_gets_the_same_draws_later() {
     );
 }
 
-/// Each member has keys of their own: a key of one member never leads to the draws of another.
+/// Keys belong to a member: a key never gives a member the draws of another one.
 #[test]
 fn another_member_gets_new_draws_under_the_same_key() {
     check_game(

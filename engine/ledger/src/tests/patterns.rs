@@ -1,5 +1,4 @@
-//! Grants by pattern: what they let a plugin take of members, each cap at it and one beyond, and what may go
-//! back after a draw.
+//! Grants by pattern: debits of members at each cap and one unit beyond it.
 
 use expect_test::{Expect, expect};
 
@@ -8,8 +7,8 @@ use crate::{
     AccountPattern, GRANT_PATTERNS_MAX, Grants, PatternGrant, Patterns, PatternsError, Permissions,
 };
 
-/// Members, one of them with credit, and a plugin that may take 10 coin of `user:*` in a call, 15 of each
-/// in a day, and 30 in a day of all.
+/// Members, one of them with credit, and a plugin that may debit 10 coin from `user:*` in a call, 15 from each member
+/// in a day, and 30 from all of them in a day.
 pub(super) const GANG: &str = "
     asset coin
     asset gem
@@ -114,8 +113,8 @@ fn caps_are_no_reads() {
     );
 }
 
-/// Neither credit nor what is held: an account that is debited by a pattern has something before and nothing
-/// less than zero after.
+/// A pattern debits neither credit nor held amounts: the balance is positive before the debit and not
+/// negative after it.
 #[test]
 fn a_pattern_debits_funds_and_no_credit() {
     check_gang(
@@ -195,7 +194,7 @@ fn a_pattern_reads_only_if_it_grants_reads() {
     );
 }
 
-/// Each refusal says the member of the grants that an operator would write, or that there is none.
+/// Each refusal names the missing member of the grants, or says that none would allow it.
 #[test]
 fn refusals_say_how_an_operator_grants_it() {
     check_gang(
@@ -267,7 +266,7 @@ fn the_refusal_of_a_wide_grant_names_what_is_requested() {
     );
 }
 
-/// An account that two patterns reach is bound by both; one that is granted by name by neither.
+/// Both caps apply to an account that two patterns match, and none to an account that is granted by name.
 #[test]
 fn each_pattern_that_reaches_an_account_binds() {
     check_gang(
@@ -357,7 +356,7 @@ fn patterns_are_granted_where_they_are_written_out_and_nowhere_else() {
     assert_eq!(patterns("plugin rob grants=none"), "");
 }
 
-/// A plugin that runs by itself takes by patterns as well.
+/// A scheduled run debits by patterns as well.
 #[test]
 fn a_run_that_is_due_takes_by_patterns() {
     check_gang(
@@ -374,7 +373,7 @@ fn a_run_that_is_due_takes_by_patterns() {
     );
 }
 
-/// A debit counts of its member and of its pattern, and each counter needs its room of the quota.
+/// A debit is counted for its member and for its pattern, and each counter counts in the quota.
 #[test]
 fn counters_of_patterns_need_room_of_the_quota() {
     check_gang(
@@ -452,7 +451,7 @@ fn a_pattern_is_unique_and_grants_something() {
     assert_eq!(serde_json::to_string(&grants).expect("JSON"), written);
 }
 
-/// A manifest says what it would like, and no caps: these are the operator's.
+/// A manifest requests patterns without caps, which the operator sets.
 #[test]
 fn a_manifest_requests_patterns_without_caps() {
     let written =

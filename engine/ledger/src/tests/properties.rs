@@ -80,8 +80,8 @@ fn recorded(decision: &Decision) -> Decision {
 }
 
 proptest! {
-    /// Sums are zero, counts are right, and a balance is outside its limits only because these
-    /// were changed under it; from there it only moves back.
+    /// Sums are zero, counts are right, and a balance is outside its limits only if the limits have
+    /// changed; it then only moves towards them.
     #[test]
     fn no_random_history_breaks_an_invariant(steps in history()) {
         let mut known = BTreeMap::new();
@@ -131,8 +131,8 @@ proptest! {
         });
     }
 
-    /// Members and plugins together have of an item what was issued of it, and none has less than
-    /// nothing: so it is nowhere twice, whatever limits are set and whatever is forced.
+    /// Members and plugins together have as many items as were issued, and no balance of an item is
+    /// negative, with any limits and any forced reversals.
     #[test]
     fn a_unique_item_is_never_in_two_places(steps in history()) {
         let crown: AssetId = id("item:crown");
@@ -144,8 +144,8 @@ proptest! {
         });
     }
 
-    /// One component under two names: what is asked of one of them leaves the other as it is, with its
-    /// state, its holds and its counters, and takes nothing that the other has.
+    /// Of two installations of one component, calls of one change neither the state, the holds and the
+    /// counters of the other, nor its money.
     #[test]
     fn names_of_one_component_leave_each_other_alone(steps in history()) {
         play(&steps, |before, act, _, world| {
@@ -168,7 +168,7 @@ proptest! {
         });
     }
 
-    /// A name stands for the plugin that was first installed under it, whatever happens to that.
+    /// A name stays bound to the plugin that was first installed under it.
     #[test]
     fn a_name_stands_for_one_plugin_for_ever(steps in history()) {
         play(&steps, |before, _, _, world| {
@@ -181,7 +181,7 @@ proptest! {
         });
     }
 
-    /// Limits in one asset change nothing of what is decided about others, whatever it is.
+    /// Limits in one asset change no decision about another.
     #[test]
     fn a_limit_says_nothing_of_other_assets(
         steps in history(),
@@ -267,7 +267,7 @@ proptest! {
                 }
                 None => assert_eq!(*before, world.books),
             }
-            // Deciding is a function of the books, the time and the act, and of nothing else.
+            // A decision depends on the books, the time and the act only.
             let again = decide(Some(before), Timestamp(1_000 + before.seq()), act);
             assert_eq!(again, *verdict);
         });
@@ -316,7 +316,7 @@ proptest! {
         for snapshot in &snapshots {
             let act = plan.act(snapshot);
             let late = decide(Some(&world.books), world.books.recorded_at(), &act);
-            // What a member has put in meanwhile does not change where a call draws from.
+            // A client seed that was set in the meantime does not change the origin of the draws.
             if late != Verdict::Stale && origin(&act) == origin(&plan.act(&world.books)) {
                 prop_assert_eq!(&late, &fresh);
             }
@@ -347,8 +347,8 @@ proptest! {
         }
     }
 
-    /// A bet commits regardless of its draws: paying out all that was secured
-    /// and keeping it all are both possible, or neither, whatever was asked for on the way.
+    /// A bet commits regardless of its draws: the call can pay out everything that was secured and can keep
+    /// everything, or it can do neither.
     #[test]
     fn win_commits_where_a_loss_commits(
         steps in history(),
@@ -381,7 +381,7 @@ proptest! {
     }
 }
 
-/// The plugin that an act is about, by its name.
+/// Returns the name of the plugin that an act concerns.
 fn plugin_of(act: &Act) -> Option<&PluginName> {
     match act {
         Act::Call(result) => Some(&result.request.plugin),
@@ -418,7 +418,7 @@ fn plugin_of(act: &Act) -> Option<&PluginName> {
     }
 }
 
-/// All that a plugin has beside money: how it is installed, its state, its holds and its counters.
+/// The installation, the state, the holds and the counters of a plugin.
 fn own(books: &Books, name: &PluginName) -> impl PartialEq + Debug + use<> {
     let holds = books.holds_after(None, None);
     let holds = holds.filter(|(_, hold)| hold.plugin.as_ref() == Some(name));
@@ -429,8 +429,8 @@ fn own(books: &Books, name: &PluginName) -> impl PartialEq + Debug + use<> {
     (books.plugin(name).cloned(), holds, issued)
 }
 
-/// Returns the books with other limits in gems, or `None` if these could matter: if gems are
-/// held, or balances are few.
+/// Returns the books with other limits in gems, or `None` if these could change a decision: if gems are
+/// held, or a quota of balances is set.
 fn with_limits_in_gems(books: &Books, credit: u64, ceiling: u64) -> Option<Books> {
     let gem: AssetId = id("gem");
     let mut holds = books.holds_after(None, None);

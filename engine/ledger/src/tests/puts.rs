@@ -1,4 +1,4 @@
-//! PUTs: absent members stay, `null` clears, and asking for what is so changes nothing.
+//! PUTs: absent members keep their values, `null` clears, and a PUT of the present state changes nothing.
 
 use expect_test::expect;
 
@@ -51,7 +51,7 @@ fn an_asset_keeps_members_that_a_put_leaves_out() {
     let json = serde_json::to_string(asset).expect("an asset is JSON");
     expect![[r#"{"kind":"currency","name":"Crown","decimals":2}"#]].assert_eq(&json);
 
-    // An asset brings its issuer, and a second PUT leaves the issuer's balance alone.
+    // A new asset creates its issuer, and a second PUT keeps the issuer's balance.
     world.run("account user:1; issue user:1 coin 3; patch coin name=Coin");
     assert_eq!(world.books.supply(&id("coin")), 3);
     assert_eq!(world.books.supply(&id("gem")), 0);
@@ -148,7 +148,7 @@ fn plugin_brings_its_own_accounts_once() {
             "plugin:shop:till"
         ]
     );
-    // Of the second component's accounts only the new one is made.
+    // Of the second component's accounts only the missing one is created.
     let made = world.decisions.last().expect("a decision").changes();
     assert!(
         matches!(made, [Change::AccountSet { .. }, Change::PluginSet { .. }]),
@@ -185,7 +185,7 @@ fn grants_narrow_the_requests_of_the_manifest() {
     );
 }
 
-/// A grant to one component is no grant to another.
+/// A grant to one component does not apply to another.
 #[test]
 fn another_component_starts_without_grants() {
     let mut world = World::after(
@@ -316,7 +316,7 @@ fn a_key_keeps_members_that_a_patch_leaves_out() {
     let verdict = world.act(&set(everywhere.clone(), KeyMode::Put, "of the PUT"));
     assert!(matches!(verdict, Verdict::Applied(_)), "{verdict:?}");
     assert_eq!(key(&world).secret_hash, Digest::of(b"first"));
-    // Another secret is a change even where nothing else changes.
+    // A new secret is a change even if nothing else changes.
     let verdict = world.act(&set(everywhere.clone(), KeyMode::Rotate, "second"));
     assert!(
         matches!(&verdict, Verdict::Applied(put) if !put.creates()),

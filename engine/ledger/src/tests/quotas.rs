@@ -1,5 +1,4 @@
-//! Quotas: at each of them and one beyond, what goes on when one is reached, and that the counts are
-//! right.
+//! Quotas: each one at its limit and one beyond, requests that a reached quota still allows, and the counts.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +25,7 @@ fn check_shop(script: &str, expected: &Expect) {
     check(&format!("{SETUP}{script}"), expected);
 }
 
-/// Plays lines that go well, then one that the quota refuses; raises it, and plays that line again.
+/// Runs lines that succeed and one that the quota rejects, raises the quota, and runs that line again.
 fn check_limit(quota: Quota, limit: u64, well: &str, beyond: &str) {
     let mut world = World::after(SETUP);
     world.run(&format!("quota {quota}={limit}"));
@@ -61,7 +60,7 @@ fn check_limit(quota: Quota, limit: u64, well: &str, beyond: &str) {
 
 #[test]
 fn each_quota_ends_at_its_limit() {
-    // Two members, the issuer and the plugin are there.
+    // The accounts are two members, the issuer and the plugin.
     check_limit(Quota::Accounts, 5, "account user:3", "account user:4");
     check_limit(Quota::Accounts, 5, "account user:3", "asset gem");
     check_limit(
@@ -124,7 +123,7 @@ fn each_quota_ends_at_its_limit() {
     );
 }
 
-/// A call that outbids a hold, or captures one, may use the room that it frees.
+/// A call that ends a hold may place another one at the quota.
 #[test]
 fn a_call_that_ends_a_hold_may_place_another_where_there_is_room_for_no_more() {
     check_shop(
@@ -219,7 +218,7 @@ fn budget_counters_end_with_their_day() {
     );
 }
 
-/// Below what is in use a quota stops growth, and nothing else.
+/// A quota below the usage stops growth only.
 #[test]
 fn a_reached_quota_stops_growth_only() {
     let none = Quota::ALL.map(|quota| format!("{quota}=0")).join(" ");
@@ -270,8 +269,8 @@ fn a_reached_quota_stops_growth_only() {
     );
 }
 
-/// A payment after a draw has its room before the draw: for the caller's new balance, and for the state
-/// that the call may write.
+/// A new balance of the caller and the state that the call may write are checked against the quotas before
+/// the draw.
 #[test]
 fn room_is_found_before_the_draw() {
     check_shop(
@@ -336,7 +335,7 @@ fn state_after_a_draw_has_a_reserve() {
     "#]].assert_eq(&world.output);
 }
 
-/// A balance that begins below zero is a new one, too.
+/// A new balance counts even if it is negative.
 #[test]
 fn a_new_negative_balance_counts_in_the_quota() {
     check_shop(
@@ -444,14 +443,14 @@ fn has_drawn(act: &Act) -> bool {
 }
 
 proptest! {
-    /// The counts themselves are checked with everything else that must be true of books.
+    /// The check of the invariants verifies the counts themselves.
     #[test]
     fn nothing_grows_beyond_its_quota(steps in history()) {
         play(&steps, |before, act, _, world| {
             for quota in Quota::ALL {
                 let was = before.used(quota, world.at());
                 let is = world.books.used(quota, world.at());
-                // Of balances: the two accounts of the plugin, in three assets.
+                // Balances: two accounts of the plugin in three assets.
                 let reserves = [(Quota::StateBytes, STATE_AFTER_DRAW_BYTES), (Quota::Balances, 6)];
                 let reserve = reserves.into_iter().find(|(of, _)| *of == quota && has_drawn(act));
                 let reserve = reserve.map_or(0, |(_, reserve)| reserve);
@@ -495,8 +494,6 @@ fn counts_survive_a_checkpoint() {
     assert_eq!(restored.quota(Quota::Holds), 3);
     assert_eq!(restored.used(Quota::MetadataBytes, world.at()), Some(7));
     let account = restored.account(&id("user:1")).expect("it is there");
-    assert_eq!(
-        account.metadata.as_ref().map(crate::Document::as_str),
-        Some(r#"{"a":1}"#)
-    );
+    let metadata = account.metadata.as_ref();
+    assert_eq!(metadata.map(crate::Document::as_str), Some(r#"{"a":1}"#));
 }

@@ -170,7 +170,7 @@ fn rejection_survives_json() {
     }
 }
 
-/// Each line breaks the rule that is named and at least one that stands below it.
+/// Each line breaks the named rule and at least one later rule.
 #[test]
 fn first_broken_rule_is_the_answer() {
     for (expected, script) in [
@@ -234,7 +234,7 @@ fn first_broken_rule_is_the_answer() {
             "call A shop user:1; A pay user:1 -> user:2 coin 101; A set stock x*1048576; A reply",
         ),
         ("supply_limit", "issue user:2 coin 901"),
-        // Within one transfer the rules of money are asked posting by posting.
+        // Within one transfer the rules of money are checked posting by posting.
         (
             "ceiling_exceeded",
             "transfer user:1 -> user:2 coin 51, user:2 -> user:1 coin 999",

@@ -64,24 +64,28 @@ fn an_unused_nonce_of_a_public_seed_is_not_valid() {
 #[test]
 fn a_public_seed_is_shown_and_a_hidden_one_is_not() {
     let mut world = World::after(GAME);
-    let told = |world: &World, number| {
+    let revealed = |world: &World, number| {
         let seed = world.books.server_seed(number);
         seed.map(|seed| seed.revealed)
     };
-    assert_eq!(told(&world, 0), None);
-    assert_eq!(told(&world, 1), Some(None));
-    assert_eq!(told(&world, 2), Some(None), "the next one is committed to");
-    assert_eq!(told(&world, 3), None);
+    assert_eq!(revealed(&world, 0), None);
+    assert_eq!(revealed(&world, 1), Some(None));
+    assert_eq!(
+        revealed(&world, 2),
+        Some(None),
+        "the next one is committed to"
+    );
+    assert_eq!(revealed(&world, 3), None);
     world.run("rotate; reveal 2");
     let first = world.books.seed().server_seed(1);
-    assert_eq!(told(&world, 1), Some(Some(first)));
-    assert_eq!(told(&world, 2), Some(None));
-    assert_eq!(told(&world, 3), Some(None));
-    assert_eq!(told(&world, 4), None);
+    assert_eq!(revealed(&world, 1), Some(Some(first)));
+    assert_eq!(revealed(&world, 2), Some(None));
+    assert_eq!(revealed(&world, 3), Some(None));
+    assert_eq!(revealed(&world, 4), None);
 }
 
-/// A call that has drawn and can no longer start loses its draws, so that no member can wait and make them
-/// again.
+/// A call that has drawn and can no longer start loses its draws once its seed is public, so that no member can
+/// wait for the seed and repeat them.
 #[test]
 fn a_call_that_can_no_longer_start_after_its_draw_gets_new_draws() {
     let mut world = World::after(GAME);
@@ -165,7 +169,7 @@ fn the_oldest_seed_of_open_games_stays_hidden() {
     .assert_eq(&world.output);
 }
 
-/// A draw is counted for its own seed, and the age of a seed begins at the rotation to it.
+/// Draws are counted for their own seed, and the age of a seed counts from its rotation.
 #[test]
 fn the_active_seed_counts_its_own_draws_and_its_own_time() {
     let mut world = World::after(GAME);

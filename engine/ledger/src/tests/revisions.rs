@@ -11,7 +11,7 @@ const SHOP: &str = "
     plugin shop component=a config={\"price\":1} enabled=true schedules=pay/60/catch_up
 ";
 
-fn told(world: &World) -> Vec<Revision> {
+fn listed(world: &World) -> Vec<Revision> {
     let shop: PluginName = id("shop");
     let plugin = world.books.plugin(&shop).expect("it is installed");
     plugin.revisions().map(|(revision, _)| revision).collect()
@@ -29,11 +29,11 @@ fn only_changes_of_an_installation_are_revisions() {
          issue plugin:shop coin 5",
     );
     let only = |seq, set_by| Revision { seq, set_by };
-    assert_eq!(told(&world), [only(installed, installed)]);
+    assert_eq!(listed(&world), [only(installed, installed)]);
     world.run("plugin shop config={\"price\":2}");
     let changed = world.books.seq();
     assert_eq!(
-        told(&world),
+        listed(&world),
         [only(changed, changed), only(installed, installed)]
     );
 }
@@ -60,7 +60,7 @@ fn a_revision_that_only_switches_off_names_the_record_with_the_rest() {
             set_by: installed,
         },
     ];
-    assert_eq!(told(&world), expected);
+    assert_eq!(listed(&world), expected);
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn a_limited_number_of_revisions_is_listed_and_the_oldest_can_be_restored() {
     for price in 1..REVISIONS_MAX {
         world.run(&format!("plugin shop config={{\"price\":{}}}", price + 1));
     }
-    assert_eq!(told(&world).len(), REVISIONS_MAX);
-    let oldest = told(&world).pop().expect("there are some");
+    assert_eq!(listed(&world).len(), REVISIONS_MAX);
+    let oldest = listed(&world).pop().expect("there are some");
     assert_eq!(oldest.seq, installed, "all of them are there");
     let mut at_the_limit = world.clone();
     at_the_limit.run(&format!(
@@ -79,7 +79,7 @@ fn a_limited_number_of_revisions_is_listed_and_the_oldest_can_be_restored() {
     ));
     assert!(at_the_limit.rejections.is_empty());
     world.run("plugin shop config={\"price\":0}");
-    assert_eq!(told(&world).len(), REVISIONS_MAX);
+    assert_eq!(listed(&world).len(), REVISIONS_MAX);
     world.run(&format!(
         "roll_back shop to={installed} config={{\"price\":1}}"
     ));

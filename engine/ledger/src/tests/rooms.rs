@@ -1,10 +1,10 @@
-//! Room that is kept for what may follow a draw: nothing else fills it, and nothing else is in its way.
+//! Room below a ceiling that is reserved for payments after a draw: no other payment uses it.
 
 use expect_test::{Expect, expect};
 
 use super::script::check;
 
-/// Members with 100 coins each, and two accounts of the game's.
+/// Members with 100 coins each, and two accounts of the game.
 const TABLE: &str = "
     asset coin
     account user:1

@@ -90,20 +90,20 @@ struct Round {
     asks: Vec<HostRequest>,
     ending: CallEnding,
     source: Source,
-    /// True if it ran on books from before the last change.
+    /// True if it ran on the books before the last change.
     late: bool,
 }
 
-/// The origin that the host gives for a call's draws.
+/// The origin that the host passes for a call's draws.
 #[derive(Clone, Copy, Debug)]
 enum Source {
-    /// From where the books say.
+    /// The next origin of the books.
     Honest,
-    /// From a nonce further on: others have those before it.
+    /// A later nonce, because other calls have the ones before it.
     Ahead(u64),
-    /// From any nonce, which may be used up.
+    /// Any nonce, which may be used already.
     Nonce(u64),
-    /// From any server seed, which may be public, or not in use yet.
+    /// Any server seed, which may be public, or not active yet.
     Seed(u64),
 }
 
@@ -119,7 +119,7 @@ impl Round {
         }
     }
 
-    /// The request: a run that is due has the time at which it is.
+    /// Returns the request. A scheduled run has its due time.
     fn request(&self, books: &Books) -> CallRequest {
         let Some(name) = self.schedule else {
             return self.request.clone();
@@ -183,7 +183,7 @@ fn asset() -> impl Strategy<Value = AssetId> + Clone {
     select(vec![id("coin"), id("coin"), id("gem")])
 }
 
-/// An amount between some accounts that are there, of which most can pay it.
+/// Generates a posting between existing accounts that is mostly covered.
 fn posting() -> impl Strategy<Value = Posting> + Clone {
     let names = ["user:1", "user:2", "user:3", "plugin:shop", "issuer:coin"];
     between(&names, &names)
@@ -202,7 +202,7 @@ fn between(from: &[&str], to: &[&str]) -> impl Strategy<Value = Posting> + Clone
     let ends = (account(from), account(to));
     let ends = ends.prop_filter("a posting has two accounts", |(from, to)| from != to);
     (ends, asset(), 1..=20_u64).prop_map(|((source, destination), asset, amount)| {
-        // Of gems less is granted.
+        // The grants for gems are smaller.
         let amount = if asset == id("gem") {
             1 + amount / 6
         } else {
@@ -295,7 +295,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(prop_oneof![2 => line, 3 => round()], 1..40)
 }
 
-/// Plays a history, and looks at everything that happens.
+/// Plays a history and checks every record.
 fn play(steps: &[Step], seen: &mut Seen) {
     let mut world = World::after(SETUP);
     let mut watch = Watch::default();
@@ -409,8 +409,8 @@ fn look_at_call(
     }
 }
 
-/// Draws come from hidden seeds and from nonces of their own; what is spent, issued and kept stays within
-/// what was granted; a due time has one run. And all of that really happens in these histories.
+/// Draws come from hidden seeds and from separate nonces, amounts and state stay within the grants, and a due
+/// time has one run. Each of these cases occurs in the histories.
 #[test]
 fn any_history_of_games_keeps_draws_and_budgets() {
     check_histories(file!(), &steps(), |steps, seen| play(steps, seen), &LEAST);

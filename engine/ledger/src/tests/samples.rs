@@ -1,5 +1,4 @@
-//! The random histories themselves: enough happens in them for that which is checked over them to mean
-//! something.
+//! The random histories themselves: each outcome occurs often enough for the properties over them to have an effect.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ use super::quotas::refused_for;
 use super::script::World;
 use crate::{Act, CallEnding, Verdict};
 
-/// Histories that are looked at: as many as a property has by default, the same in every run.
+/// Plays as many histories as a property has by default, the same in every run.
 const CASES: usize = 256;
 
 fn sample<S: Strategy>(strategy: S, mut look: impl FnMut(S::Value)) {

@@ -1,4 +1,4 @@
-//! Stakes within a call: what it sees of holds that it has placed, captured, released or secured.
+//! Stakes within a call: holds that the call has placed, captured, released or secured, as it reads them.
 
 use expect_test::{Expect, expect};
 
@@ -138,7 +138,7 @@ fn only_a_stake_that_can_be_captured_is_secured() {
     );
 }
 
-/// Securing a stake again changes nothing, so it needs no more room and no more money.
+/// Securing a stake twice has the effect of once, so it needs no further room or money.
 #[test]
 fn a_stake_that_is_secured_twice_is_secured_once() {
     check_table(

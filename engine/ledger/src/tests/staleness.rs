@@ -20,8 +20,8 @@ const SHOP: &str = "
     S set price 5
     S reply";
 
-/// Checks the end of a call that made a request, after another act in between; once
-/// for each way in which a call ends, or once for all if they come to the same.
+/// Returns the outcomes of a call that made a request, after another act: one for each ending, or one for all
+/// if they are equal.
 fn after(setup: &str, call: &str, meanwhile: &str) -> String {
     let mut before = World::after(SHOP);
     before.run(setup);
@@ -39,7 +39,7 @@ fn after(setup: &str, call: &str, meanwhile: &str) -> String {
     outcomes.join(" | ")
 }
 
-/// Each row: what the call asks, and what happens meanwhile.
+/// Checks rows of a request of the call and an act before its commit.
 fn check_rows(rows: &[(&str, &str)], expected: &Expect) {
     let row = |(ask, meanwhile): &(&str, &str)| {
         let outcome = after("", &format!("shop user:1; A {ask}"), meanwhile);
@@ -98,7 +98,7 @@ fn a_changed_result_of_has_at_least_makes_a_call_stale() {
     );
 }
 
-/// A transfer reads nothing; that it is covered is for the rules of money to say.
+/// A requested transfer is not a read: the ledger checks the funds at commit.
 #[test]
 fn a_requested_transfer_is_not_a_read() {
     check_rows(
@@ -279,7 +279,7 @@ fn a_draw_is_the_same_in_every_attempt() {
     .assert_eq(&world.output);
 }
 
-/// Also of a call that asked nothing: its configuration is given to it unasked.
+/// This also concerns a call without requests, because it has read its configuration.
 #[test]
 fn a_call_is_stale_if_its_installation_has_changed() {
     check_rows(
@@ -352,7 +352,7 @@ fn a_result_of_another_component_is_stale() {
     ));
 }
 
-/// Two buyers of the last thing, both of whom saw it: one gets it, the other runs again and sees.
+/// Of two buyers that have read the last item, one gets it and the other runs again.
 #[test]
 fn the_last_item_is_sold_once() {
     let mut world = World::after(SHOP);

@@ -1,4 +1,4 @@
-//! A plugin's own keys: as the call sees them, page by page, and how much it may keep.
+//! A plugin's state: reads of its own writes, pages of keys, and the quota.
 
 use expect_test::expect;
 
@@ -77,7 +77,7 @@ fn state_belongs_to_one_plugin() {
     );
 }
 
-/// Writes of `count` keys that sort as they are numbered.
+/// Returns script lines that write `count` keys whose order is that of their numbers.
 pub(super) fn sets(call: &str, count: usize) -> String {
     let sets = (0..count).map(|n| format!("{call} set k{n:03} v"));
     sets.collect::<Vec<_>>().join("\n")

@@ -40,7 +40,7 @@ fn switch_off(world: &mut World, as_of: u64) -> Verdict {
     })
 }
 
-/// Returns what is kept of the reason that the game is off.
+/// Returns the stored reason of the game's switch-off.
 fn kept(world: &World) -> Option<ActiveSwitchOff> {
     game(world).switched_off.as_deref().cloned()
 }
@@ -57,7 +57,7 @@ fn the_reason_of_a_switch_off_is_kept_until_the_plugin_is_enabled() {
     assert_ne!(game(&world).version, as_of, "its settings have changed");
     let revisions = game(&world).revisions().map(|(revision, _)| revision.seq);
     assert_eq!(revisions.collect::<Vec<_>>(), [world.books.seq(), as_of]);
-    // What an operator sets while it is off does not hide why it is.
+    // A change of settings while it is off keeps the reason.
     world.run("plugin game config={\"a\":1}");
     assert_eq!(kept(&world), Some(off.clone()));
     world.run("plugin game component=b");
@@ -123,7 +123,7 @@ fn stakes_are_free_again_in_time() {
     .assert_eq(&world.output);
 }
 
-/// An operator who switches a game off does not refund those who have lost: they would only have to wait.
+/// A switch-off by an operator returns no stakes, because members who have lost could wait for it.
 #[test]
 fn stakes_in_a_game_that_its_operator_has_switched_off_end_by_their_own_rule() {
     let mut world = World::after(SETUP);

@@ -1,5 +1,5 @@
-//! Random histories of a plugin that takes by patterns, with and without draws. What it takes is counted here
-//! once more, from the records alone: no cap is ever exceeded, and no account is ever run into debt by it.
+//! Random histories of a plugin that debits by patterns, with and without draws. Its debits are counted here a
+//! second time, from the records alone: no cap is exceeded, and no account gets a debt.
 
 use std::collections::BTreeMap;
 
@@ -64,11 +64,11 @@ const LINES: [&str; 22] = [
 enum Step {
     Line(&'static str),
     Theft(Theft),
-    /// The oldest call that waits ends.
+    /// The oldest open call ends.
     End,
 }
 
-/// A call that takes, perhaps draws, and perhaps gives back.
+/// A call that debits by patterns, and may draw and pay back.
 #[derive(Clone, Debug)]
 struct Theft {
     caller: &'static str,
@@ -181,7 +181,7 @@ impl Watch {
     }
 }
 
-/// A history as it is played.
+/// A history in progress.
 struct Play<'a> {
     world: World,
     watch: Watch,
@@ -297,7 +297,7 @@ impl Play<'_> {
     }
 }
 
-/// The lines that give back all that is owed, as far as it was secured.
+/// Returns the lines that pay back all debits, up to the secured amounts.
 fn ways_back<'a>(
     name: &str,
     owed: &BTreeMap<(&str, &'a str), u64>,

@@ -1,4 +1,4 @@
-//! The check of the books finds each thing that can be wrong with them.
+//! The check of the invariants finds each kind of violation.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     PluginName, Posting, Reversal, Timestamp, TransferId, check,
 };
 
-/// Books that are well, then broken by hand.
+/// Creates valid books, breaks them, and compares the violations.
 fn check_broken(break_: impl FnOnce(&mut Books), expected: &Expect) {
     let mut books = World::after(
         "asset coin max_supply=1000
@@ -31,7 +31,7 @@ fn check_broken(break_: impl FnOnce(&mut Books), expected: &Expect) {
     expected.assert_eq(&lines.join("\n"));
 }
 
-/// Gives an account of the books another balance, and leaves all others as they are.
+/// Sets the balance of one account, without a counterpart.
 fn set(books: &mut Books, account: &str, asset: &str, posted: i64, held: u64) {
     let held = Limit::new(held).expect("a limit");
     let account = books

@@ -1,4 +1,4 @@
-//! Schedules that calls have run earlier than they are due.
+//! Due times that calls have moved to an earlier moment.
 
 use expect_test::expect;
 

@@ -143,7 +143,7 @@ fn a_replay_survives_changes_and_stays_within_the_log() {
     assert_eq!((replayed.seq, replayed.after), (world.books.seq(), 1));
     world.run("webhook bot kinds=transfer");
     assert_eq!(start(&world), (born, replayed));
-    // As far as the newest record before it, and no further.
+    // At most the newest record before the replay.
     let newest = world.books.seq();
     world.act(&replay(newest + 7));
     assert_eq!(start(&world).1.after, newest);

@@ -1,4 +1,4 @@
-//! The words of a script, and what they mean.
+//! The parser of a script's words.
 
 mod plugins;
 
@@ -18,7 +18,7 @@ use crate::{
     Timestamp, TransferCap, TransferId, TransferRequest, Transfers, WebhookPatch, WebhookUrl,
 };
 
-/// The words of a line: those with `=`, and those without.
+/// The words of a line: `key=value` pairs, and plain words.
 pub(super) struct Words<'a> {
     pub(super) plain: Vec<&'a str>,
     named: BTreeMap<&'a str, &'a str>,
@@ -276,7 +276,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// `cap=coin/10`: what the key that asks may move.
+    /// `cap=coin/10`: the transfer cap of the API key.
     pub(super) fn cap(&self) -> Option<TransferCap> {
         let caps = self.named("cap").map(spend_limit);
         caps.map(|caps| caps.try_into().expect("a cap"))
@@ -356,7 +356,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Any value that is made by parsing: a name, a number, a switch.
+/// Parses a value such as a name, a number or a switch.
 pub(super) fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse()
         .unwrap_or_else(|error| panic!("`{text}` does not parse: {error:?}"))
@@ -418,7 +418,7 @@ fn list(text: Option<&str>) -> impl Iterator<Item = &str> {
     all.filter(|item| *item != "none")
 }
 
-/// `coin/10,gem/5`, or `none` for a limit under which nothing may leave.
+/// `coin/10,gem/5`, or `none` for a limit that allows no debit.
 pub(super) fn spend_limit(text: &str) -> SpendLimit {
     list(Some(text)).map(capped).collect()
 }

@@ -47,7 +47,7 @@ enum Mode {
     Atomic,
 }
 
-/// A batch of transfers. [`BatchContext`] reads its transfers one by one.
+/// A batch of transfers.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchBody {

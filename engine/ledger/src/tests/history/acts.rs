@@ -155,7 +155,7 @@ fn set_account() -> impl Strategy<Value = Act> + Clone {
         serde_json::json!("Ada"),
         serde_json::json!({"name": ["ä", 1, null, AMOUNT_MAX]}),
     ]);
-    // Mostly open: on other accounts little happens.
+    // Mostly open, because most acts on other accounts are rejected.
     let status = select(vec![
         None,
         None,
@@ -310,12 +310,12 @@ pub(super) fn set_plugin() -> impl Strategy<Value = Act> + Clone {
     })
 }
 
-/// A name under which a plugin is, or may be.
+/// Generates the name of an installation, which may be absent.
 fn installed() -> impl Strategy<Value = PluginName> + Clone {
     named(&[(6, "shop"), (3, "market"), (1, "stall")])
 }
 
-/// A version of the component that is there, or of another plugin.
+/// Generates a version of the installed component, or of another plugin.
 pub(super) fn component() -> impl Strategy<Value = ComponentChoice> + Clone {
     let digest = select(vec![Digest::of(b"a"), Digest::of(b"b")]);
     let of = named(&[(3, "shop"), (1, "bank")]);
@@ -356,7 +356,7 @@ pub(super) fn other() -> impl Strategy<Value = Act> + Clone {
     // Low enough to be reached, and sometimes at their defaults.
     let limit = proptest::option::weighted(0.8, 0..4_u64);
     let quota = (select(Quota::ALL.to_vec()), limit).prop_map(|(quota, limit)| {
-        // What there is of it in the beginning, and a little more.
+        // The usage at the start, and a little more.
         let (base, scale) = match quota {
             Quota::MetadataBytes => (0, 10),
             Quota::StateBytes => (0, 150),

@@ -11,7 +11,7 @@ use crate::{
     Plugin, Timestamp, TransferCap, check,
 };
 
-/// The use that was made of a nonce.
+/// The use of a nonce.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Used {
     Up,
@@ -38,7 +38,7 @@ pub(super) fn within(caps: Option<&Caps>, asset: &AssetId, amount: u64) -> bool 
 }
 
 impl Watch {
-    /// Looks at what a record has changed.
+    /// Checks the changes of a record.
     pub(super) fn look(
         &mut self,
         before: &Books,
@@ -133,7 +133,7 @@ impl Watch {
         self.nonces.insert(origin.nonce, used);
     }
 
-    /// Holds what a call has spent and issued against everything that limits it.
+    /// Checks the amounts that a call has spent and issued against all their limits.
     pub(super) fn look_at_money(
         &mut self,
         before: &Books,

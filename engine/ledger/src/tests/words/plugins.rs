@@ -7,7 +7,7 @@ use crate::{
     PatternCaps, PatternGrant, ScheduleRule, ScheduleTimes,
 };
 
-/// `stake/60/capture`: holds of this kind end after so many seconds, and how.
+/// `stake/60/capture`: a kind of hold, its lifetime in seconds, and its end.
 pub(super) fn hold_rule(text: &str) -> (String, HoldRule) {
     let parts: Vec<&str> = text.split('/').collect();
     let rule = HoldRule {
@@ -30,7 +30,7 @@ pub(super) fn need(text: &str) -> Need {
     }
 }
 
-/// `draw/60/skip`: due each so many seconds, and what becomes of due times that were missed.
+/// `draw/60/skip`: a schedule, its interval in seconds, and the policy for missed due times.
 pub(super) fn schedule_rule(text: &str) -> (String, ScheduleRule) {
     let parts: Vec<&str> = text.split('/').collect();
     let rule = ScheduleRule {
@@ -46,7 +46,7 @@ pub(super) fn schedule_rule(text: &str) -> (String, ScheduleRule) {
     (parts[0].into(), rule)
 }
 
-/// `draw/120`: other times of a schedule.
+/// `draw/120`: a new interval of a schedule.
 pub(super) fn times_of(text: &str) -> (String, ScheduleTimes) {
     let (name, every_s) = text.split_once('/').expect("name/seconds");
     let times = ScheduleTimes {
@@ -56,7 +56,7 @@ pub(super) fn times_of(text: &str) -> (String, ScheduleTimes) {
     (name.into(), times)
 }
 
-/// The hold that a call with this name placed as its so-many-eth: `A/0`.
+/// `A/0`: the first hold that the call `A` has placed.
 pub(super) fn hold_of(text: &str) -> HoldId {
     let (call, index) = text.split_once('/').expect("call/index");
     call_id(call).hold(id(index))
@@ -117,7 +117,7 @@ pub(super) fn grants(text: Option<&str>) -> Grants {
     grants
 }
 
-/// The grant by a pattern, a new one if there is none yet.
+/// Returns the grant of a pattern, and creates it if it does not exist.
 fn by_pattern<'a>(patterns: &'a mut Vec<PatternGrant>, pattern: &str) -> &'a mut PatternGrant {
     let accounts: AccountPattern = id(pattern);
     let known = patterns.iter().position(|grant| grant.accounts == accounts);
