@@ -131,7 +131,10 @@ pub use id::{
     PluginName, TransferId, WebhookId,
 };
 pub use invariant::check;
-pub use json::{Json, JsonError, check_numbers, pointer_segment, read_strictly};
+pub use json::{
+    CanonicalReader, Json, JsonError, Omissions, UnreadText, check_numbers, pointer_segment,
+    read_strictly,
+};
 pub use key::definition::{
     ApiKey, CallerAdmission, KeyDefinition, KeyMode, KeyPatch, Scope, Scopes,
 };

@@ -41,7 +41,16 @@ pub fn check_numbers(text: &[u8]) -> Result<(), JsonError> {
     Ok(())
 }
 
-fn number_length(text: &[u8]) -> usize {
+/// Returns a whole number that is written with a fraction or an exponent, such as `1.0` or `1e3`.
+pub(super) fn whole(number: &Number) -> Option<i64> {
+    if number.is_i64() || number.is_u64() {
+        return None;
+    }
+    number.to_string().strip_suffix(".0")?.parse().ok()
+}
+
+/// Returns the length of the number at the start of a text.
+pub(super) fn number_length(text: &[u8]) -> usize {
     let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
     text.iter()
         .position(|byte| !is_part(byte))
@@ -49,7 +58,7 @@ fn number_length(text: &[u8]) -> usize {
 }
 
 /// Returns true if every reader reads the same number.
-fn is_exact(number: &str) -> bool {
+pub(super) fn is_exact(number: &str) -> bool {
     // Numbers with fewer digits than 2^53 − 1 are always exact.
     let is_short = u32::try_from(number.len()).is_ok_and(|length| length <= AMOUNT_MAX.ilog10());
     let is_short = is_short && number.bytes().all(|byte| byte.is_ascii_digit());

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod reader;
+
 #[test]
 fn serialised_json_is_canonical() {
     for text in [
