@@ -5,6 +5,7 @@
 //! the answers of recorded requests.
 
 mod bodies;
+mod transfer_text;
 
 use axum::http::StatusCode;
 use bursar_ledger::{
@@ -21,6 +22,7 @@ use super::api::views::{
 };
 use super::problem::Problem;
 pub(super) use bodies::*;
+use transfer_text::transfer_text;
 
 /// Renders the answer to an act.
 pub fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
@@ -106,7 +108,12 @@ fn applied(recorded: &ActOutcome<'_>, decision: &Decision) -> (StatusCode, Strin
         | Act::Issue(IssueRequest { id, .. })
         | Act::Burn(IssueRequest { id, .. }) => (
             StatusCode::CREATED,
-            text(&transfer(recorded, decision, *id)),
+            transfer_text(
+                *id,
+                recorded.seq,
+                recorded.recorded_at,
+                decision.movements(),
+            ),
         ),
         Act::Batch(request) => (
             StatusCode::CREATED,
