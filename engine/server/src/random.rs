@@ -1,7 +1,41 @@
 //! Random ids, seeds and secrets. No other file reads randomness from the operating system.
 
+use std::cell::RefCell;
+
 use bursar_ledger::{CallId, HoldId, Seed, TransferId};
-use uuid::Uuid;
+use uuid::{Builder, NoContext, Timestamp, Uuid};
+
+/// The random bytes that are read for ids at a time: those of 400 ids.
+const POOL_BYTES: usize = 4_000;
+
+thread_local! {
+    static POOL: RefCell<RandomPool> = const {
+        RefCell::new(RandomPool {
+            bytes: [0; POOL_BYTES],
+            left: 0,
+        })
+    };
+}
+
+/// Random bytes for ids of one thread. A system call for each id would cost more than all else of it.
+struct RandomPool {
+    bytes: [u8; POOL_BYTES],
+    left: usize,
+}
+
+impl RandomPool {
+    /// Returns bytes that were never returned before.
+    fn take(&mut self) -> [u8; 10] {
+        let ends = self.bytes.get(..self.left);
+        if let Some(last) = ends.and_then(|bytes| bytes.last_chunk::<10>()) {
+            self.left -= last.len();
+            return *last;
+        }
+        getrandom::fill(&mut self.bytes).expect("the operating system provides randomness");
+        self.left = POOL_BYTES;
+        self.take()
+    }
+}
 
 /// Returns 32 random bytes.
 ///
@@ -12,9 +46,12 @@ pub fn bytes() -> [u8; 32] {
     bytes
 }
 
-/// Creates the id of a transfer. Ids are ordered by time.
+/// Creates the id of a transfer. Ids are ordered by time, to the millisecond.
 pub fn transfer_id() -> TransferId {
-    TransferId(Uuid::now_v7())
+    let (seconds, nanoseconds) = Timestamp::now(NoContext).to_unix();
+    let milliseconds = seconds * 1_000 + u64::from(nanoseconds / 1_000_000);
+    let random = POOL.with_borrow_mut(RandomPool::take);
+    TransferId(Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())
 }
 
 /// Creates the id of a hold. Ids are ordered by time.
@@ -38,4 +75,25 @@ pub fn below(range: u64) -> u64 {
     let mut number = [0; 8];
     getrandom::fill(&mut number).expect("the operating system provides randomness");
     u64::from_le_bytes(number).checked_rem(range).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_of_transfers_are_unique_and_ordered_by_time() {
+        let count = 3 * POOL_BYTES / 10;
+        let ids: Vec<Uuid> = (0..count).map(|_| transfer_id().0).collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), count);
+        assert!(ids.iter().all(|id| id.get_version_num() == 7));
+        let times = ids
+            .iter()
+            .map(|id| id.get_timestamp().map(|time| time.to_unix()));
+        assert!(times.is_sorted());
+        let before = Uuid::now_v7().get_timestamp().map(|time| time.to_unix());
+        assert!(transfer_id().0.get_timestamp().map(|time| time.to_unix()) >= before);
+    }
 }
