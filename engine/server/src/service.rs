@@ -3,6 +3,7 @@
 //! An act goes directly to the writer. A call runs its plugin first, in `calls` and `attempts`.
 
 pub(crate) mod attempts;
+mod batches;
 pub(crate) mod call_limits;
 mod calls;
 mod checks;
@@ -186,44 +187,6 @@ impl Service {
         answer.map_err(|field| ServiceError::KeyReused { field })
     }
 
-    /// Submits several independent acts to the writer, in order. [`Service::answers`] waits for their answers.
-    pub fn send_all(&self, requests: Vec<(RequestContext, Act)>) -> Vec<PendingAnswer> {
-        let mut pending = Vec::with_capacity(requests.len());
-        // After the first act that the full queue rejects, none is submitted, so that the order holds.
-        let mut full = None;
-        for (context, act) in requests {
-            let request = PendingRequest::of(&context);
-            let submitted = match full {
-                Some(failure) => Err(failure),
-                None => self.parts.storage.submit(submission(context, act, None)),
-            };
-            full = submitted.as_ref().err().copied();
-            pending.push(PendingAnswer { request, submitted });
-        }
-        pending
-    }
-
-    /// Waits for the answers to acts, in order. The time limit starts again with each answer: many acts are many commits,
-    /// and each answer shows that the writer works.
-    pub async fn answers(&self, pending: Vec<PendingAnswer>) -> Vec<Result<Answer, ServiceError>> {
-        let mut deadline = Instant::now() + ANSWER_PATIENCE;
-        let mut answers = Vec::with_capacity(pending.len());
-        for PendingAnswer { request, submitted } in pending {
-            let reply = match submitted {
-                Ok(receiver) => received(receiver, deadline).await,
-                Err(failure) => Err(failure.into()),
-            };
-            answers.push(match reply {
-                Ok(reply) => {
-                    deadline = Instant::now() + ANSWER_PATIENCE;
-                    self.answer_of(request, reply).await
-                }
-                Err(error) => Err(error),
-            });
-        }
-        answers
-    }
-
     async fn act_with(
         &self,
         context: RequestContext,
@@ -325,12 +288,6 @@ impl Service {
             ..self.system_context("bursar", method, path, body)
         }
     }
-}
-
-/// A submitted act whose answer has not been received.
-pub struct PendingAnswer {
-    request: PendingRequest,
-    submitted: Result<Receiver, SubmitError>,
 }
 
 /// The part of a submitted request that is needed to look up its idempotency key.

@@ -50,7 +50,7 @@ use bursar_ledger::{
     CallId, Digest, EconomyId, HoldId, Movement, PluginName, Timestamp, TransferId,
 };
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 pub use cancel::Cancel;
 pub use commit::maintenance::MaintenanceConfig;
@@ -60,7 +60,7 @@ pub use commit::queue::{
 };
 pub use commit::shared::WriterState;
 pub use commit::submission::{
-    ActOutcome, Answer, Receiver, Render, RenderedAnswer, Reply, Submission,
+    ActOutcome, Answer, Receiver, Render, RenderedAnswer, Reply, Submission, SubmittedBatch,
 };
 pub use commit::writer::WORK_MAX;
 pub use error::{ForeignFile, StorageError, SubmitError};
@@ -77,7 +77,7 @@ pub use query::receipts::CallRecord;
 pub use query::revisions::RevisionRecord;
 pub use query::subjects::{HoldHistory, SubjectRecord};
 pub use record::{Outcome, StoredAnswer};
-pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request};
+pub use request::{IdempotencyKey, KEY_CHARS_MAX, KeyError, Request, RequestFrame};
 pub use state::State;
 pub use time::clock::{
     CLOCK_FOLLOWED_MAX, CLOCK_SLEW_PPM, Clock, ClockError, ClockView, Mark, OUTAGE_MAX, Reading,
@@ -100,7 +100,7 @@ pub use tools::tables::{TablesError, TablesReport};
 pub use webhooks::delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 
 use commit::shared::Shared;
-use commit::submission::QueuedSubmission;
+use commit::submission::submit;
 use commit::writer::Writer;
 use file::lock::Tail;
 use log::file::FileLog;
@@ -218,18 +218,12 @@ impl Storage {
     /// Queues a submission for the writer. The reply arrives after the commit. Dropping the receiver does
     /// not withdraw the submission.
     pub fn submit(&self, submission: Submission) -> Result<Receiver, SubmitError> {
-        let (respond, receiver) = oneshot::channel();
-        let economy = submission.economy.clone();
-        let weight = submission.weight();
-        self.inner.shared.queue.push(
-            &economy,
-            weight,
-            QueuedSubmission {
-                submission,
-                respond,
-            },
-        )?;
-        Ok(receiver)
+        submit(&self.inner.shared.queue, submission)
+    }
+
+    /// Queues submissions in their order. After the first one that the queue refuses, none is queued.
+    pub fn submit_all(&self, submissions: Vec<Submission>) -> SubmittedBatch {
+        SubmittedBatch::submit(&self.inner.shared.queue, submissions)
     }
 
     /// Returns up to `limit` events of an economy in order, at most [`EVENTS_MAX`]. Blocks for one read.

@@ -60,20 +60,55 @@ struct Envelope<'a, B> {
     path: &'a str,
 }
 
+/// The texts of requests before and after their bodies. Requests of one batch share them.
+#[derive(Debug)]
+pub struct RequestFrame {
+    /// A buffer for the text of one request.
+    text: String,
+    end: String,
+}
+
+impl RequestFrame {
+    /// Creates the frame of requests with a method and a path.
+    pub fn new(method: &str, path: &str) -> Self {
+        let envelope = Envelope {
+            body: &(),
+            method,
+            path,
+        };
+        let whole = Request::new_text(&envelope);
+        let end = whole.strip_prefix(r#"{"body":null"#).unwrap_or_default();
+        Self {
+            text: String::new(),
+            end: end.into(),
+        }
+    }
+
+    /// Creates the canonical text of a request whose body is canonical JSON already.
+    pub fn with_body(&mut self, body: &str) -> Request {
+        self.text.clear();
+        self.text
+            .reserve(body.len().saturating_add(self.end.len()).saturating_add(8));
+        self.text.push_str(r#"{"body":"#);
+        self.text.push_str(body);
+        self.text.push_str(&self.end);
+        Request(self.text.as_str().into())
+    }
+}
+
 impl Request {
+    fn new_text(envelope: &Envelope<'_, impl Serialize>) -> String {
+        serde_json::to_string(envelope).expect("what was read as JSON can be written")
+    }
+
     /// Creates the canonical text of a request. The members of all objects in the body are sorted by name.
     pub fn new(method: &str, path: &str, body: &impl Serialize) -> Self {
-        let envelope = Envelope { body, method, path };
-        let text = serde_json::to_string(&envelope);
-        Self(text.expect("what was read as JSON can be written").into())
+        Self(Self::new_text(&Envelope { body, method, path }).into())
     }
 
     /// Creates the canonical text of a request whose body is canonical JSON already.
     pub fn with_body(method: &str, path: &str, body: &str) -> Self {
-        let text = |text: &str| Value::from(text).to_string();
-        let method = text(method);
-        let path = text(path);
-        Self(format!(r#"{{"body":{body},"method":{method},"path":{path}}}"#).into())
+        RequestFrame::new(method, path).with_body(body)
     }
 
     /// Returns the canonical text.

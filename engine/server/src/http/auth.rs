@@ -33,6 +33,16 @@ enum Proof {
 }
 
 impl Caller {
+    /// Returns the owner, for tests.
+    #[cfg(test)]
+    pub(super) fn owner() -> Self {
+        Self {
+            actor: OWNER.into(),
+            definition: KeyDefinition::admin(),
+            proof: Proof::Owner,
+        }
+    }
+
     /// Returns true if the key has a scope.
     pub(super) fn allows(&self, scope: Scope) -> bool {
         self.definition.allows(scope)

@@ -12,10 +12,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{
-    Act, BATCH_TRANSFERS_MAX, BatchRequest, EconomyId, Postings, Scope, Timestamp, TransferRequest,
-    Transfers, TransfersError,
+    Act, BATCH_TRANSFERS_MAX, BatchRequest, CanonicalReader, EconomyId, Omissions, Postings, Scope,
+    Timestamp, TransferRequest, Transfers, TransfersError, UnreadText,
 };
-use bursar_storage::{Answer, IdempotencyKey, Request};
+use bursar_storage::{Answer, IdempotencyKey, Request, RequestFrame};
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -114,25 +114,41 @@ pub(super) async fn transfer(
     let read = api.bodies.work(bytes, move || context.read(&body)).await;
     match read?? {
         ParsedBatch::Independent(requests) => {
-            let answers = if preview.preview {
+            let mut results = Results::new(requests.len());
+            if preview.preview {
                 let acts = requests.into_iter().map(|(_, act)| act).collect();
                 let answers = api.service.preview_all(&economy, acts).await?;
-                answers.into_iter().map(Ok).collect()
+                for answer in answers {
+                    results.add(&Ok(answer));
+                }
             } else {
                 // No transfer was submitted so far. They are submitted from here on, in order.
                 let service = api.service.clone();
-                let replies = api
-                    .bodies
-                    .work(bytes, move || service.send_all(requests))
-                    .await?;
-                api.service.answers(replies).await
-            };
-            Ok(api.bodies.work(bytes, move || respond(&answers)).await?)
+                let submit = move || service.send_all(requests);
+                let pending = api.bodies.work(bytes, submit).await?;
+                let add = |answer| results.add(&answer);
+                api.service.answers(pending, add).await;
+            }
+            Ok(results.into_response())
         }
         ParsedBatch::Atomic(submission) => {
             submit(&api, &caller, preview, &headers, submission).await
         }
     }
+}
+
+/// The bytes of most results, at most.
+const RESULT_BYTES: usize = 512;
+
+/// The transfers of a batch that was read.
+#[derive(Default)]
+struct BatchTransfers {
+    /// The transfers with keys of their own.
+    keyed: Vec<(RequestContext, Act)>,
+    /// The other transfers.
+    atomic: Vec<TransferRequest>,
+    /// The canonical texts of the other transfers, joined by commas.
+    atomic_text: String,
 }
 
 /// A batch that was read.
@@ -151,12 +167,88 @@ struct BatchContext {
 }
 
 impl BatchContext {
-    /// Reads a batch. Each transfer is dropped once its act and its canonical text are built, so
-    /// that only one of these forms is in memory at a time.
     fn read(&self, body: &[u8]) -> Result<ParsedBatch, Problem> {
+        // A body that cannot be read in one pass is parsed again, for the place of its error.
+        self.read_valid(body)
+            .or_else(|UnreadText| self.read_any(body))
+    }
+
+    /// Reads a valid batch in one pass, a transfer at a time. Leaves all other bodies to [`BatchContext::read_any`].
+    fn read_valid(&self, body: &[u8]) -> Result<ParsedBatch, UnreadText> {
+        let mut reader = CanonicalReader::new(body)?;
+        let mut mode = None;
+        let mut transfers = None;
+        reader.each_member(|reader, name| match name {
+            "mode" if mode.is_none() => {
+                mode = Some(reader.value::<Mode>(Omissions::default())?);
+                reader.canonical().clear();
+                Ok(())
+            }
+            "transfers" if transfers.is_none() => {
+                transfers = Some(self.read_transfers(reader)?);
+                Ok(())
+            }
+            _ => Err(UnreadText),
+        })?;
+        reader.finish()?;
+        let BatchTransfers {
+            keyed,
+            atomic,
+            atomic_text,
+        } = transfers.ok_or(UnreadText)?;
+        match mode.ok_or(UnreadText)? {
+            Mode::Independent if atomic.is_empty() && !keyed.is_empty() => {
+                Ok(ParsedBatch::Independent(keyed))
+            }
+            Mode::Atomic if keyed.is_empty() => {
+                let text = format!(r#"{{"mode":"atomic","transfers":[{atomic_text}]}}"#);
+                self.atomic(atomic, text).map_err(|_| UnreadText)
+            }
+            Mode::Independent | Mode::Atomic => Err(UnreadText),
+        }
+    }
+
+    /// Reads the transfers of a batch whose mode need not be known: those with keys are independent, the others are
+    /// atomic.
+    fn read_transfers(
+        &self,
+        reader: &mut CanonicalReader<'_>,
+    ) -> Result<BatchTransfers, UnreadText> {
+        let mut read = BatchTransfers::default();
+        let mut frame = RequestFrame::new("POST", &self.path());
+        reader.each_item(|reader| {
+            if read.keyed.len().saturating_add(read.atomic.len()) >= BATCH_TRANSFERS_MAX {
+                return Err(UnreadText);
+            }
+            reader.canonical().clear();
+            let typed: BatchItem = reader.value(Omissions {
+                nulls: true,
+                name: Some("idempotency_key"),
+            })?;
+            let text = reader.canonical();
+            if typed.idempotency_key.is_some() {
+                let key = typed.key().map_err(|_| UnreadText)?;
+                let context = self.context(key, frame.with_body(text));
+                let request = typed.into_request(&self.caller, self.now);
+                let act = Act::Transfer(request.map_err(|_| UnreadText)?);
+                read.keyed.push((context, act));
+            } else {
+                let request = self.of_atomic(typed).map_err(|_| UnreadText)?;
+                read.atomic.push(request);
+                let is_first = read.atomic_text.is_empty();
+                read.atomic_text.push_str(if is_first { "" } else { "," });
+                read.atomic_text.push_str(text);
+            }
+            Ok(())
+        })?;
+        Ok(read)
+    }
+
+    /// Reads a batch by parsing the whole text first. Each transfer is dropped once its act and its canonical text are
+    /// built, so that only one of these forms is in memory at a time.
+    fn read_any(&self, body: &[u8]) -> Result<ParsedBatch, Problem> {
         let mut whole = json::parse(body)?;
         let BatchBody { mode, transfers } = json::read(&whole)?;
-        let wrong = |error: TransfersError| Problem::malformed("/transfers", error.to_string());
         if !(1..=BATCH_TRANSFERS_MAX).contains(&transfers.0) {
             return Err(wrong(TransfersError::Count));
         }
@@ -181,25 +273,43 @@ impl BatchContext {
                 let mut text = String::from(r#"{"mode":"atomic","transfers":["#);
                 let mut requests = Vec::with_capacity(transfers.0);
                 for (index, item) in items {
-                    let request = self.of_atomic(&item).map_err(within(index))?;
+                    let typed = json::read(&item).map_err(within(index))?;
+                    let request = self.of_atomic(typed).map_err(within(index))?;
                     requests.push(request);
                     text.push_str(if index == 0 { "" } else { "," });
                     text.push_str(Canonical::of(&item).as_str());
                 }
                 text.push_str("]}");
                 json::numbers(body)?;
-                let transfers = Transfers::new(requests).map_err(wrong)?;
-                let economy = self.economy.clone();
-                Ok(ParsedBatch::Atomic(ActSubmission {
-                    route: format!("/v1/economies/{economy}/transfers/batch"),
-                    economy,
-                    canonical: Canonical::of_parts(text),
-                    act: Act::Batch(BatchRequest {
-                        transfers,
-                        cap: self.caller.transfer_cap(),
-                    }),
-                }))
+                self.atomic(requests, text)
             }
+        }
+    }
+
+    /// Returns the atomic batch of some transfers, with its canonical text.
+    fn atomic(&self, requests: Vec<TransferRequest>, text: String) -> Result<ParsedBatch, Problem> {
+        Ok(ParsedBatch::Atomic(ActSubmission {
+            route: format!("{}/batch", self.path()),
+            economy: self.economy.clone(),
+            canonical: Canonical::of_text(text),
+            act: Act::Batch(BatchRequest {
+                transfers: Transfers::new(requests).map_err(wrong)?,
+                cap: self.caller.transfer_cap(),
+            }),
+        }))
+    }
+
+    /// Returns the path of a single transfer.
+    fn path(&self) -> String {
+        format!("/v1/economies/{}/transfers", self.economy)
+    }
+
+    fn context(&self, key: IdempotencyKey, request: Request) -> RequestContext {
+        RequestContext {
+            economy: self.economy.clone(),
+            actor: self.caller.actor.clone(),
+            key: Some(key),
+            request,
         }
     }
 
@@ -208,21 +318,14 @@ impl BatchContext {
         let typed: BatchItem = json::read(&item)?;
         let key = typed.key()?;
         item.take("idempotency_key");
-        let path = format!("/v1/economies/{}/transfers", self.economy);
-        let context = RequestContext {
-            economy: self.economy.clone(),
-            actor: self.caller.actor.clone(),
-            key: Some(key),
-            request: Request::new("POST", &path, &item),
-        };
+        let context = self.context(key, Request::new("POST", &self.path(), &item));
         let request = typed.into_request(&self.caller, self.now)?;
         Ok((context, Act::Transfer(request)))
     }
 
-    /// Reads a transfer of an atomic batch. The batch has the key's cap, so its transfers have
+    /// Returns a transfer of an atomic batch. The batch has the key's cap, so its transfers have
     /// none.
-    fn of_atomic(&self, item: &Json<'_>) -> Result<TransferRequest, Problem> {
-        let typed: BatchItem = json::read(item)?;
+    fn of_atomic(&self, typed: BatchItem) -> Result<TransferRequest, Problem> {
         if typed.idempotency_key.is_some() {
             let detail = "a transfer of an atomic batch must not have a key: send one key for the \
                           batch in the header `Idempotency-Key`";
@@ -260,11 +363,24 @@ impl BatchItem {
     }
 }
 
-/// Builds the response: the results in the order of the transfers. Each body is copied byte for
-/// byte as it was stored, so that a repeated request gets the identical response.
-fn respond(answers: &[Result<Answer, ServiceError>]) -> Response {
-    let mut text = Vec::from(br#"{"results":["#);
-    for (index, answer) in answers.iter().enumerate() {
+fn wrong(error: TransfersError) -> Problem {
+    Problem::malformed("/transfers", error.to_string())
+}
+
+/// The response to an independent batch: the results in the order of the transfers. Each body is copied byte for byte
+/// as it was stored, so that a repeated request gets the identical response.
+struct Results(Vec<u8>);
+
+impl Results {
+    fn new(transfers: usize) -> Self {
+        let bytes = transfers.saturating_mul(RESULT_BYTES);
+        let mut text = Vec::with_capacity(bytes);
+        text.extend_from_slice(br#"{"results":["#);
+        Self(text)
+    }
+
+    fn add(&mut self, answer: &Result<Answer, ServiceError>) {
+        let text = &mut self.0;
         let problem;
         let (status, body, replayed) = match answer {
             Ok(answer) => (answer.status, &answer.body[..], answer.replayed),
@@ -274,12 +390,26 @@ fn respond(answers: &[Result<Answer, ServiceError>]) -> Response {
                 (found.status().as_u16(), problem.as_bytes(), false)
             }
         };
-        let comma = if index == 0 { "" } else { "," };
-        text.extend_from_slice(format!(r#"{comma}{{"status":{status},"body":"#).as_bytes());
+        let comma: &[u8] = if text.ends_with(b"[") { b"" } else { b"," };
+        text.extend_from_slice(comma);
+        text.extend_from_slice(br#"{"status":"#);
+        text.extend_from_slice(status.to_string().as_bytes());
+        text.extend_from_slice(br#","body":"#);
         text.extend_from_slice(body);
-        text.extend_from_slice(format!(r#","replayed":{replayed}}}"#).as_bytes());
+        let replayed: &[u8] = if replayed {
+            br#","replayed":true}"#
+        } else {
+            br#","replayed":false}"#
+        };
+        text.extend_from_slice(replayed);
     }
-    text.extend_from_slice(b"]}");
-    let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json)], text).into_response()
+
+    fn into_response(mut self) -> Response {
+        self.0.extend_from_slice(b"]}");
+        let json = HeaderValue::from_static("application/json");
+        ([(header::CONTENT_TYPE, json)], self.0).into_response()
+    }
 }
+
+#[cfg(test)]
+mod tests;

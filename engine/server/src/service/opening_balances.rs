@@ -120,7 +120,10 @@ impl Service {
             counts.push((row.index, row.requests.len()));
             requests.extend(row.requests);
         }
-        let mut answers = self.answers(self.send_all(requests)).await.into_iter();
+        let mut answers = Vec::with_capacity(requests.len());
+        let pending = self.send_all(requests);
+        self.answers(pending, |answer| answers.push(answer)).await;
+        let mut answers = answers.into_iter();
         for (index, count) in counts {
             let mut outcome = RowOutcome::Issued;
             for answer in answers.by_ref().take(count) {

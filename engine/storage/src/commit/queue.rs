@@ -112,17 +112,26 @@ impl<T> Queue<T> {
         weight: Weight,
         request: T,
     ) -> Result<(), SubmitError> {
-        let mut waiting = self.lock();
-        if waiting.gate != Gate::Open {
-            return Err(SubmitError::Unavailable);
-        }
-        if !waiting.has_room(economy, weight) {
-            return Err(SubmitError::Overloaded);
-        }
-        waiting.add(economy, weight, request);
-        drop(waiting);
+        self.lock().push(economy, weight, request)?;
         self.changed.notify_one();
         Ok(())
+    }
+
+    /// Adds requests in their order under one lock, up to the first one that is refused. Returns the number of added
+    /// requests, and the reason if not all were added.
+    pub(crate) fn push_all(
+        &self,
+        requests: impl IntoIterator<Item = (EconomyId, Weight, T)>,
+    ) -> (usize, Option<SubmitError>) {
+        let mut waiting = self.lock();
+        let before = waiting.count;
+        let mut requests = requests.into_iter();
+        let failure = requests
+            .find_map(|(economy, weight, request)| waiting.push(&economy, weight, request).err());
+        let added = waiting.count.saturating_sub(before);
+        drop(waiting);
+        self.changed.notify_one();
+        (added, failure)
     }
 
     /// Takes requests with a total work of up to `work_max`, or a single one with more. Economies take turns.
@@ -191,6 +200,17 @@ impl<T> Queue<T> {
 }
 
 impl<T> Waiting<T> {
+    fn push(&mut self, economy: &EconomyId, weight: Weight, request: T) -> Result<(), SubmitError> {
+        if self.gate != Gate::Open {
+            return Err(SubmitError::Unavailable);
+        }
+        if !self.has_room(economy, weight) {
+            return Err(SubmitError::Overloaded);
+        }
+        self.add(economy, weight, request);
+        Ok(())
+    }
+
     /// Returns true if a request fits into the limits of the queue and those of its economy.
     fn has_room(&self, economy: &EconomyId, weight: Weight) -> bool {
         let line = self.economies.get(economy);

@@ -2,15 +2,20 @@
 
 use bursar_ledger::{Act, Books, Digest, EconomyId, Timestamp, Verdict};
 use bytes::Bytes;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
-use crate::commit::queue::Weight;
+use crate::commit::queue::{Queue, Weight};
 use crate::error::SubmitError;
 use crate::record::StoredAnswer;
 use crate::request::{IdempotencyKey, Request};
 
 /// Work units per whole KiB of a request, in addition to the work of its act, for hashing and writing it.
 const KIBIBYTE_WORK: u64 = 1;
+
+/// The number of submissions that are queued under one lock, so that the writer and other clients wait for it only for
+/// a moment.
+const SUBMITTED_TOGETHER: usize = 256;
 
 /// A request for the writer.
 #[derive(Clone, Debug)]
@@ -124,15 +129,127 @@ pub type Render = fn(&ActOutcome<'_>) -> RenderedAnswer;
 /// The receiver of a reply.
 pub type Receiver = oneshot::Receiver<Result<Reply, SubmitError>>;
 
-/// A submission in the queue, with the sender of its reply.
-pub(crate) struct QueuedSubmission {
-    pub(crate) submission: Submission,
-    pub(crate) respond: oneshot::Sender<Result<Reply, SubmitError>>,
+/// Replies to some submissions of a batch, each with the index of its submission.
+type SomeReplies = Vec<(usize, Result<Reply, SubmitError>)>;
+
+/// Submissions that were queued together, and the replies that arrive.
+#[derive(Debug)]
+pub struct SubmittedBatch {
+    replies: UnboundedReceiver<SomeReplies>,
+    queued: usize,
+    failure: Option<SubmitError>,
 }
 
-impl QueuedSubmission {
-    /// Sends the reply. The commit stands even if the receiver was dropped.
-    pub(crate) fn finish(self, reply: Result<Reply, SubmitError>) {
-        drop(self.respond.send(reply));
+impl SubmittedBatch {
+    /// Queues submissions in their order, up to the first one that the queue refuses.
+    pub(crate) fn submit(queue: &Queue<QueuedSubmission>, submissions: Vec<Submission>) -> Self {
+        let (sender, replies) = mpsc::unbounded_channel();
+        let mut all = (0..).zip(submissions).map(|(index, submission)| {
+            let replies = sender.clone();
+            let queued = QueuedSubmission {
+                submission,
+                respond: ReplySender::Batch { index, replies },
+            };
+            let weight = queued.submission.weight();
+            (queued.submission.economy.clone(), weight, queued)
+        });
+        let mut queued: usize = 0;
+        let failure = loop {
+            let some: Vec<_> = all.by_ref().take(SUBMITTED_TOGETHER).collect();
+            if some.is_empty() {
+                break None;
+            }
+            let (added, failure) = queue.push_all(some);
+            queued = queued.saturating_add(added);
+            if failure.is_some() {
+                break failure;
+            }
+        };
+        Self {
+            replies,
+            queued,
+            failure,
+        }
+    }
+
+    /// Returns the number of submissions that were queued, which are the first ones.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Returns the reason why the queue refused the others.
+    pub fn failure(&self) -> Option<SubmitError> {
+        self.failure
+    }
+
+    /// Waits for further replies, each with the index of its submission. Returns none if no reply is outstanding, or
+    /// if the writer has ended without a reply.
+    pub async fn next(&mut self) -> Option<Vec<(usize, Result<Reply, SubmitError>)>> {
+        self.replies.recv().await
     }
 }
+
+/// The way of a reply to its client.
+#[derive(Debug)]
+pub(crate) enum ReplySender {
+    /// The reply to a single submission.
+    One(oneshot::Sender<Result<Reply, SubmitError>>),
+    /// The reply to a submission of a batch.
+    Batch {
+        index: usize,
+        replies: UnboundedSender<SomeReplies>,
+    },
+}
+
+/// A submission in the queue, with the way of its reply.
+pub(crate) struct QueuedSubmission {
+    pub(crate) submission: Submission,
+    pub(crate) respond: ReplySender,
+}
+
+/// Queues a submission.
+pub(crate) fn submit(
+    queue: &Queue<QueuedSubmission>,
+    submission: Submission,
+) -> Result<Receiver, SubmitError> {
+    let (sender, receiver) = oneshot::channel();
+    let economy = submission.economy.clone();
+    let weight = submission.weight();
+    let respond = ReplySender::One(sender);
+    queue.push(
+        &economy,
+        weight,
+        QueuedSubmission {
+            submission,
+            respond,
+        },
+    )?;
+    Ok(receiver)
+}
+
+/// Sends replies. The commit stands even if a receiver was dropped.
+pub(crate) fn send_replies(
+    replies: impl IntoIterator<Item = (QueuedSubmission, Result<Reply, SubmitError>)>,
+) {
+    // A message for each reply would wake the task of a batch again and again.
+    let mut open: Option<(UnboundedSender<SomeReplies>, SomeReplies)> = None;
+    for (queued, reply) in replies {
+        match queued.respond {
+            ReplySender::One(sender) => drop(sender.send(reply)),
+            ReplySender::Batch { index, replies } => match &mut open {
+                Some((sender, some)) if sender.same_channel(&replies) => some.push((index, reply)),
+                _ => {
+                    if let Some((sender, some)) = open.replace((replies, vec![(index, reply)])) {
+                        drop(sender.send(some));
+                    }
+                }
+            },
+        }
+    }
+    if let Some((sender, some)) = open {
+        drop(sender.send(some));
+    }
+}
+
+#[cfg(test)]
+mod tests;

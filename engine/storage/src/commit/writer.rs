@@ -20,7 +20,7 @@ use crate::commit::batch::{Batch, NewRecord, Replies};
 use crate::commit::maintenance::{Advance, MaintenanceConfig, Slices, Tidying};
 use crate::commit::queue::Taken;
 use crate::commit::shared::{NONE_IN_HAND, STAMPING, Shared, WriterState};
-use crate::commit::submission::{QueuedSubmission, Render, Submission};
+use crate::commit::submission::{QueuedSubmission, Render, Submission, send_replies};
 use crate::error::{StorageError, SubmitError};
 use crate::log::frame::FrameCompressor;
 use crate::log::store::{Commit, Log};
@@ -217,9 +217,7 @@ impl<L: Log> Writer<L> {
                 self.tries = 0;
                 self.shared.publish(&self.state, &moved);
                 self.shared.in_hand.store(NONE_IN_HAND, Ordering::SeqCst);
-                for (job, reply) in jobs.into_iter().zip(replies) {
-                    job.finish(reply);
-                }
+                send_replies(jobs.into_iter().zip(replies));
                 Ok(())
             }
             Err(error) => {
@@ -427,9 +425,7 @@ fn moved(appended: &[NewRecord]) -> Vec<EconomyId> {
 }
 
 fn refuse(jobs: Vec<QueuedSubmission>, failure: SubmitError) {
-    for job in jobs {
-        job.finish(Err(failure));
-    }
+    send_replies(jobs.into_iter().map(|job| (job, Err(failure))));
 }
 
 fn closed() -> StorageError {

@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bursar_ledger::Timestamp;
-use tokio::sync::oneshot;
 
-use super::{guild, time};
+use super::time;
 use crate::commit::maintenance::MaintenanceConfig;
 use crate::commit::shared::Shared;
-use crate::commit::submission::{QueuedSubmission, Receiver, Render, Submission};
+use crate::commit::submission::{Receiver, Render, Submission, submit};
 use crate::commit::writer::Writer;
 use crate::error::{StorageError, SubmitError};
 use crate::index::IndexConfig;
@@ -192,12 +191,5 @@ pub(super) fn prepare(
 
 /// Lets a request wait for the writer.
 pub(super) fn push(shared: &Shared, submission: Submission) -> Result<Receiver, SubmitError> {
-    let (respond, receiver) = oneshot::channel();
-    let weight = submission.weight();
-    let job = QueuedSubmission {
-        submission,
-        respond,
-    };
-    shared.queue.push(&guild(), weight, job)?;
-    Ok(receiver)
+    submit(&shared.queue, submission)
 }
