@@ -207,6 +207,7 @@ fn bodies_are_read_and_parsed_in_one_place() {
                 "serde_json::from_",
                 "Json::parse(",
                 "json::parse(",
+                "CanonicalReader::new(",
                 ".frame()",
                 "to_bytes(",
             ];
@@ -219,8 +220,10 @@ fn bodies_are_read_and_parsed_in_one_place() {
     }
     found.sort();
     let expected = [
+        "batches.rs: let mut reader = CanonicalReader::new(body)?;",
         "batches.rs: let mut whole = json::parse(body)?;",
         "extract.rs: let mut body = json::parse(bytes)?;",
+        "extract.rs: let mut reader = CanonicalReader::new(bytes)?;",
         "extract.rs: while let Some(frame) = body.frame().await {",
         "intake.rs: && let Ok(Some(Ok(_))) = timeout_at(until, self.body.frame()).await",
         "intake.rs: match timeout_at(due, self.body.frame()).await {",

@@ -75,6 +75,22 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "part of the format of records",
     ),
     (
+        "server::random::POOL_BYTES",
+        "a portion of the reads of randomness",
+    ),
+    (
+        "server::transfer_text::TRANSFER_BYTES",
+        "a capacity, so that most answers are written without growing",
+    ),
+    (
+        "server::batches::RESULT_BYTES",
+        "the size of a buffer at first, which grows",
+    ),
+    (
+        "storage::submission::SUBMITTED_TOGETHER",
+        "a portion of the work under a lock; the queue has bounds of its own",
+    ),
+    (
         "server::http::render::ANSWER_BYTES",
         "a capacity, so that most answers are written without growing",
     ),

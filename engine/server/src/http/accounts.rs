@@ -92,7 +92,7 @@ pub(super) fn routes() -> Resource {
 }
 
 /// Changes to an account. Absent members keep their present value.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountBody {
     #[schemars(with = "Option<schemas::AccountStatus>")]

@@ -125,7 +125,7 @@ fn holders_route() -> Route {
 }
 
 /// Changes to an asset. Absent members keep their present value.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetBody {
     #[schemars(with = "Option<schemas::AssetKind>")]

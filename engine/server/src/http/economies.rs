@@ -109,7 +109,7 @@ pub(super) async fn open(
 }
 
 /// Changes to an economy. All members are optional.
-#[derive(Deserialize, JsonSchema, Default)]
+#[derive(Debug, Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EconomyBody {
     #[schemars(with = "Option<schemas::EconomyStatus>")]

@@ -38,7 +38,7 @@ const HOLDS: usize = 50;
 const HOLDS_PAGE_MAX: usize = 200;
 
 /// The terms of a new hold.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldBody {
     /// The account on which the amount is reserved.
@@ -68,7 +68,7 @@ pub(super) struct HoldBody {
 }
 
 /// The terms of a capture.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CaptureBody {
     /// The amount to capture. Default: the whole remaining amount.
@@ -86,7 +86,7 @@ pub(super) struct CaptureBody {
 }
 
 /// The terms of a release.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReleaseBody {
     /// The reason, for people.

@@ -1,4 +1,4 @@
-//! Parsing of JSON bodies. A problem points to the invalid place.
+//! Parsing of JSON bodies that are not read in one pass. A problem points to the invalid place.
 
 use bursar_ledger::{JsonError, check_numbers, pointer_segment};
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use super::problem::Problem;
 
 #[cfg(test)]
 thread_local! {
-    /// The number of texts that this thread has parsed.
+    /// The number of texts that this thread has parsed to values.
     static READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -53,14 +53,17 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 #[cfg(test)]
+pub(super) mod spellings;
+
+#[cfg(test)]
 pub(super) mod tests {
     use serde::Deserialize;
     use serde_json::{Value, json};
 
     use super::*;
 
-    /// Returns the number of texts that this thread parses during `work`.
-    pub(in crate::http) fn read_meanwhile(work: impl FnOnce()) -> usize {
+    /// Returns the number of texts that this thread parses to values during `work`.
+    pub(in crate::http) fn parsed_meanwhile(work: impl FnOnce()) -> usize {
         let before = READ.get();
         work();
         READ.get() - before

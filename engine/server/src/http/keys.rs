@@ -143,7 +143,7 @@ struct KeyList<'a> {
 }
 
 /// Changes to an API key. Absent members keep their present value.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyBody {
     /// The permissions of the key.

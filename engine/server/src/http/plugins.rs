@@ -47,7 +47,7 @@ struct PluginList {
 }
 
 /// The request of a call.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CallBody {
     /// The account of the member on whose behalf the plugin runs.

@@ -68,7 +68,7 @@ pub(super) fn reverse_route() -> Route {
 }
 
 /// The terms of a reversal.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReversalBody {
     /// Ignores the limits of accounts. Requires the scope `admin` and a `reason`.

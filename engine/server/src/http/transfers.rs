@@ -83,7 +83,7 @@ pub(super) fn authority(caller: &Caller) -> Authority {
 }
 
 /// A transfer to create.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TransferBody {
     /// The postings, in the order in which they are applied.
@@ -105,7 +105,7 @@ pub(super) struct TransferBody {
 }
 
 /// An amount to issue or to burn.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IssueBody {
     /// The account that receives or gives the amount; the issuer is on the other side.

@@ -34,7 +34,7 @@ use crate::webhooks::signature::reveal;
 pub(super) use routes::routes;
 
 /// Changes to a webhook. Absent members keep their present value.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhookBody {
     #[schemars(with = "Option<schemas::WebhookUrl>")]

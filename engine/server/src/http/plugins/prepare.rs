@@ -22,7 +22,7 @@ use crate::http::problem::Problem;
 use crate::service::error::ServiceError;
 
 /// Changes to a plugin. Absent members keep their present value.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PluginBody {
     /// The component to install: `bundled:NAME` for a bundled plugin, or the hash of an uploaded
@@ -43,7 +43,7 @@ pub(in crate::http) struct PluginBody {
 }
 
 /// `\"requested\"`, or the grants: what the manifest requests, or less of it, and any patterns.
-#[derive(JsonSchema)]
+#[derive(Debug, JsonSchema)]
 #[schemars(untagged)]
 enum GrantBody {
     Word(Requested),
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for GrantVisitor {
 }
 
 /// All permissions that the manifest requests.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "GrantsRequested")]
 enum Requested {
     #[serde(rename = "requested")]
