@@ -5,7 +5,11 @@
 //! * [`http`] is the API: routes, authentication, and the only mapping from outcomes to status codes.
 //! * [`webhooks`] delivers events to the webhooks of an economy.
 //! * [`serve`] owns listeners, timeouts and the shutdown.
+//! * [`receipt`] describes a recorded call completely, so that anyone can verify it.
 //! * [`commands`] is the command line; [`client`] is the HTTP client of the commands and the demo.
+//!
+//! The main types are [`serve::Server`], a server that listens, and [`service::Service`], which carries out requests
+//! and knows no HTTP.
 //!
 //! Only `clock` reads the time, only `random` reads randomness, and only `config` reads the environment.
 

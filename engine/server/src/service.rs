@@ -54,7 +54,7 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// The name of the system economy, which records API keys and components.
 pub const SYSTEM: &str = "system";
 
-/// The service. Clones share its parts.
+/// The service, which carries out requests with the storage and the plugin host. Clones share its parts.
 #[derive(Clone)]
 pub struct Service {
     parts: Arc<ServiceParts>,

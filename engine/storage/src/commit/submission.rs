@@ -18,6 +18,38 @@ const KIBIBYTE_WORK: u64 = 1;
 const SUBMITTED_TOGETHER: usize = 256;
 
 /// A request for the writer.
+///
+/// # Example
+///
+/// ```
+/// use bursar_ledger::{Act, Seed, Timestamp};
+/// use bursar_storage::{FileLock, RenderedAnswer, Reply, Request, Storage, Submission, TimeSource};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("guild.db");
+/// let time = TimeSource::even(|| Timestamp(1_764_000_000_000));
+/// let storage = Storage::open(&path, FileLock::acquire(&path)?, &time, |_| RenderedAnswer {
+///     status: 201,
+///     body: "{}".into(),
+/// })?;
+/// let receiver = storage.submit(Submission {
+///     economy: "guild".parse()?,
+///     actor: "admin".into(),
+///     key: None,
+///     request: Request::new("PUT", "/v1/economies/guild", &()),
+///     act: Act::OpenEconomy { seed: Seed::new([7; 32]) },
+///     component: None,
+/// })?;
+/// let Reply::Answered(answer) = receiver.blocking_recv()?? else {
+///     panic!("a request without a key is answered");
+/// };
+/// assert_eq!(answer.status, 201);
+/// assert!(storage.state().books(&"guild".parse()?).is_some());
+/// storage.close();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// The economy.
