@@ -159,7 +159,7 @@ pub(super) async fn capture(
         id: random::transfer_id(),
         hold,
         amount: typed.amount,
-        ended: known(&api, &economy, hold).await?,
+        ended: end_of(&api, &economy, hold).await?,
         authority: authority(&caller),
         cap: caller.transfer_cap(),
     });
@@ -184,7 +184,7 @@ pub(super) async fn release(
         ..Annotations::default()
     }
     .check()?;
-    let ended = known(&api, &economy, hold).await?;
+    let ended = end_of(&api, &economy, hold).await?;
     let submission = ActSubmission {
         route: format!("/v1/economies/{economy}/holds/{hold}/release"),
         economy,
@@ -210,7 +210,7 @@ fn hold_id(text: &str) -> Result<HoldId, Problem> {
 
 /// Returns the way in which a hold ended, or none if it is open. A hold that never existed is a
 /// problem. Open holds are in memory, ended ones in the log.
-async fn known(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<HoldEnd>, Problem> {
+async fn end_of(api: &Api, economy: &EconomyId, hold: HoldId) -> Result<Option<HoldEnd>, Problem> {
     let state = api.service.state();
     let books = state.books(economy).ok_or(ServiceError::NoEconomy)?;
     if books.hold(hold).is_some() {
