@@ -12,7 +12,7 @@ use crate::support::{GUILD, GuildClient, TestServer, posting};
 /// The longest wait for an expected event.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Creates an economy with so many records that an audit of it takes a while.
+/// Creates an economy whose records keep an audit busy for a while.
 async fn server_with_many_records() -> (TestServer, GuildClient) {
     let (server, mut guild) = TestServer::with_guild(2).await;
     for batch in 0..3 {

@@ -74,8 +74,8 @@ struct Placed {
     id: HoldId,
     lasts_ms: u64,
     passed_ms: u64,
-    /// The possible error of `passed_ms`: elapsed time is as exact as the clock's rate, and a wall clock is
-    /// believed up to a bound after a reboot.
+    /// The possible error of `passed_ms`: elapsed time is as exact as the clock's rate, and after a reboot a
+    /// wall clock is trusted up to a bound.
     unsure_ms: u64,
 }
 

@@ -117,7 +117,7 @@ async fn reconcile(client: &mut Client, known: &[Known]) -> u64 {
     keys
 }
 
-/// Kills a server under load so many times, and returns how often an index was being built then.
+/// Kills a server under load `kills` times. Returns the number of kills during which an index was being built.
 async fn kill_repeatedly(kills: u64, serve: fn(&Path) -> ServerProcess) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("crash.db");

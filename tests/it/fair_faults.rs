@@ -267,7 +267,7 @@ async fn a_hold_is_released_if_the_game_traps_after_its_draw_and_by_no_bot() {
         )
         .await
         .json();
-    let hold = staked["reply"]["told"].as_str().unwrap().to_owned();
+    let hold = staked["reply"]["text"].as_str().unwrap().to_owned();
     let path = format!("{GUILD}/holds/{hold}");
     let open = guild.get(&path).await.json();
     assert_eq!(

@@ -13,8 +13,8 @@ use crate::server_process::ServerProcess;
 use crate::support::{GUILD, GuildClient, TestServer, assert_audit_passes, install_malicious};
 use crate::wait::eventually;
 
-/// The number of kills: at least so many, and further ones until a call was killed between its draw and its
-/// commit.
+/// The least and the greatest number of kills. After the least one the test ends once a call was killed between its
+/// draw and its commit.
 const KILLS: std::ops::RangeInclusive<usize> = 3..=20;
 
 /// Returns the recorded nonces: of calls that have drawn, and burned ones. Asserts that none occurs twice.

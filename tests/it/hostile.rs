@@ -110,7 +110,7 @@ async fn requests_without_a_grant_are_refused_during_the_call() {
     ];
     for (name, arguments, expected) in refused {
         let response = call_malicious(&mut guild, name, arguments).await;
-        let reply = response.json()["reply"]["told"]
+        let reply = response.json()["reply"]["text"]
             .as_str()
             .unwrap_or_default()
             .to_owned();

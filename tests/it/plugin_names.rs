@@ -298,7 +298,7 @@ async fn holds_and_draws_belong_to_the_installation_name() {
         let staked = guild
             .call(&format!("{name}/stake"), name, "user:1", stake.clone())
             .await;
-        let hold = staked.json()["reply"]["told"].as_str().unwrap().to_owned();
+        let hold = staked.json()["reply"]["text"].as_str().unwrap().to_owned();
         let hold = guild.get(&format!("{GUILD}/holds/{hold}")).await.json();
         assert_eq!(
             (&hold["plugin"], &hold["to"]),

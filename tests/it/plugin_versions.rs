@@ -240,7 +240,7 @@ async fn a_component_is_rolled_back_and_an_uninstalled_plugin_is_gone() {
         .call("malicious/stake", "s", "user:1", stake)
         .await
         .json();
-    let hold = staked["reply"]["told"].as_str().unwrap().to_owned();
+    let hold = staked["reply"]["text"].as_str().unwrap().to_owned();
     let removed = guild
         .client
         .send("DELETE", PLUGIN, None, bytes::Bytes::new())

@@ -135,10 +135,10 @@ async fn tables_are_written_once_and_say_what_they_hold() {
     let file = stopped_file(folder.path()).await;
     let tables = folder.path().join("tables.db");
     let records = lines(&stdout_of(&bursar(&["log", text(&file)]))).len();
-    let said = stdout_of(&bursar(&["sql", text(&file), text(&tables)]));
+    let output = stdout_of(&bursar(&["sql", text(&file), text(&tables)]));
     assert!(
-        said.contains(&format!("{records} records, 2 movements")),
-        "{said}"
+        output.contains(&format!("{records} records, 2 movements")),
+        "{output}"
     );
     assert!(
         std::fs::read(&tables)

@@ -145,7 +145,7 @@ pub(crate) async fn install_malicious_with_one_byte(guild: &mut GuildClient) -> 
     let staked = guild
         .call("malicious/stake", "stake", "user:1", stake)
         .await;
-    staked.json()["reply"]["told"].as_str().unwrap().to_owned()
+    staked.json()["reply"]["text"].as_str().unwrap().to_owned()
 }
 
 /// Returns receipts of rejected calls, one for each way a call can end before the rejection, with the action

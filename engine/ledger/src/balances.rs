@@ -147,7 +147,7 @@ impl Balances {
         let entries = match &mut self.0 {
             Form::One(entry) => slice::from_mut(entry),
             Form::Other(OtherForm::Few(entries)) => entries,
-            // Accounts with so many assets are few.
+            // Few accounts have this many assets, so their ids are not worth sharing.
             Form::Other(OtherForm::Many(_)) => return,
         };
         for (asset, _) in entries {

@@ -158,7 +158,7 @@ fn stakes_are_released_when_a_game_was_switched_off_for_its_faults() {
     );
 }
 
-/// Beyond its quota after a draw is as good as a fault: else a game could refuse to have lost.
+/// State beyond the quota after a draw counts as a fault, so that a game cannot undo a loss by writing too much.
 #[test]
 fn state_beyond_the_quota_after_a_draw_counts_as_a_fault() {
     check_game(

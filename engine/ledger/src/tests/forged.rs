@@ -121,7 +121,7 @@ fn a_result_with_a_forged_answer_is_stale() {
     assert_eq!(wrong, []);
 }
 
-/// Said to be done, although the ledger refuses it.
+/// Each forged response reports a request as done that the ledger refuses.
 #[test]
 fn a_forged_success_of_a_forbidden_request_is_stale() {
     let (world, result) = played();
@@ -240,7 +240,7 @@ fn a_result_without_one_of_its_draws_is_stale() {
 }
 
 #[test]
-fn another_installation_or_component_is_not_believed() {
+fn a_result_of_another_installation_or_component_is_stale() {
     let (world, result) = played();
     let version = result.transcript.version();
     for (pointer, lie) in [

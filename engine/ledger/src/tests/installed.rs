@@ -320,7 +320,7 @@ fn a_restored_component_is_due_from_its_return_on() {
 
 /// A run that could not start when it was due is stale once another run has used its due time.
 #[test]
-fn a_run_that_could_not_begin_and_is_no_longer_due_is_stale() {
+fn a_run_that_could_not_start_and_is_no_longer_due_is_stale() {
     check_bank(
         "wait 60
          call A bank plugin:bank due=60000 action=pay; A draw 2

@@ -86,7 +86,7 @@ fn a_stake_that_expired_during_the_call_is_not_captured() {
 }
 
 #[test]
-fn a_run_begins_in_the_millisecond_in_which_it_is_due() {
+fn a_run_starts_in_the_millisecond_in_which_it_is_due() {
     let mut world = World::after(
         "plugin game component=a grants=requested enabled=true schedules=deal/60/catch_up",
     );

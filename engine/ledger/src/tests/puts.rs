@@ -363,7 +363,7 @@ fn component_is_registered_once() {
 }
 
 #[test]
-fn an_asset_is_counted_in_whole_units_where_nothing_else_is_said() {
+fn an_asset_has_no_decimals_by_default() {
     let world = World::after("asset coin; asset gem decimals=2");
     let decimals = |asset: &str| world.books.asset(&id(asset)).expect("an asset").decimals;
     assert_eq!((decimals("coin"), decimals("gem")), (0, 2));

@@ -125,7 +125,7 @@ fn each_quota_ends_at_its_limit() {
 
 /// A call that ends a hold may place another one at the quota.
 #[test]
-fn a_call_that_ends_a_hold_may_place_another_where_there_is_room_for_no_more() {
+fn a_call_that_ends_a_hold_may_place_another_at_the_quota() {
     check_shop(
         "call A shop user:1; A hold stake user:1 -> plugin:shop coin 5; A reply
          hold 1 user:1 -> user:2 coin 5
@@ -272,7 +272,7 @@ fn a_reached_quota_stops_growth_only() {
 /// A new balance of the caller and the state that the call may write are checked against the quotas before
 /// the draw.
 #[test]
-fn room_is_found_before_the_draw() {
+fn quotas_are_checked_before_the_draw() {
     check_shop(
         "asset gem; issue plugin:shop gem 10
          used balances

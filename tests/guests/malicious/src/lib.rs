@@ -124,7 +124,7 @@ struct PeekArguments {
 #[derive(Serialize, JsonSchema)]
 struct TrickReply {
     /// The result that the host has returned, as debug text.
-    #[serde(rename = "told")]
+    #[serde(rename = "text")]
     result: String,
 }
 

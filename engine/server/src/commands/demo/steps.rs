@@ -239,7 +239,7 @@ async fn malicious_plugin(run: &mut DemoRun) -> StepResult {
         .await?
         .json();
     let refusal = response
-        .pointer("/reply/told")
+        .pointer("/reply/text")
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
@@ -263,7 +263,7 @@ async fn malicious_plugin(run: &mut DemoRun) -> StepResult {
             .call(&format!("malicious/{attack}"), attack, "user:7", arguments)
             .await?;
         let body = response.json();
-        let fault = body.get("fault").or_else(|| body.pointer("/reply/told"));
+        let fault = body.get("fault").or_else(|| body.pointer("/reply/text"));
         let fault = fault.and_then(Value::as_str).unwrap_or_default().to_owned();
         let stopped = response.code() == "plugin_fault" || fault.contains("NotGranted");
         run.check(
