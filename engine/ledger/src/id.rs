@@ -91,7 +91,7 @@ fn check_path(text: &str, segments_max: usize, chars_max: usize) -> Result<(), I
     Ok(())
 }
 
-/// A visitor that parses a text, which it need not own.
+/// A visitor that parses a borrowed or an owned text.
 struct IdVisitor<T>(PhantomData<T>);
 
 impl<T: FromStr<Err = IdError>> Visitor<'_> for IdVisitor<T> {

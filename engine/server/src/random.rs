@@ -17,7 +17,7 @@ thread_local! {
     };
 }
 
-/// Random bytes for ids of one thread. A system call for each id would cost more than all else of it.
+/// Random bytes for the ids of one thread. A system call for each id would cost more than the rest of the work for it.
 struct RandomPool {
     bytes: [u8; POOL_BYTES],
     left: usize,

@@ -137,7 +137,7 @@ pub(super) async fn transfer(
     }
 }
 
-/// The bytes of most results, at most.
+/// An upper bound for the bytes of most results.
 const RESULT_BYTES: usize = 512;
 
 /// The transfers of a batch that was read.

@@ -221,7 +221,7 @@ impl SubmittedBatch {
     }
 }
 
-/// The way of a reply to its client.
+/// The channel of a reply to its client.
 #[derive(Debug)]
 pub(crate) enum ReplySender {
     /// The reply to a single submission.
@@ -233,7 +233,7 @@ pub(crate) enum ReplySender {
     },
 }
 
-/// A submission in the queue, with the way of its reply.
+/// A submission in the queue, with the channel of its reply.
 pub(crate) struct QueuedSubmission {
     pub(crate) submission: Submission,
     pub(crate) respond: ReplySender,

@@ -83,7 +83,7 @@ const NAMES: [&str; 8] = [
 
 const SPACES: [&str; 6] = ["", "", "", " ", "\n\t", "\r"];
 
-/// Texts that are JSON, or nearly so.
+/// Generates texts that are JSON or have a few errors.
 fn texts() -> impl Strategy<Value = String> {
     let leaf = select(&WORDS[..]).prop_map(String::from);
     leaf.prop_recursive(4, 24, 4, |inner| {

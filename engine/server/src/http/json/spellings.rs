@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-/// A source of choices: bytes, and zeros after them.
+/// A source of choices: the given bytes, and then zeros.
 pub(in crate::http) struct Choices<'a>(pub(in crate::http) &'a [u8]);
 
 impl Choices<'_> {

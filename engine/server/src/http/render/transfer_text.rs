@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use bursar_ledger::{AccountId, AssetId, Movement, Timestamp, TransferId};
 
-/// The bytes of the answer to a transfer with few postings, at most.
+/// An upper bound for the bytes of the answer to a transfer with few postings.
 const TRANSFER_BYTES: usize = 384;
 
 /// Returns the text of a transfer.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::commit::queue::{QUEUE_PER_ECONOMY_MAX, Taken};
 
-/// Returns a submission whose act says its number.
+/// Returns a submission whose act contains its number.
 fn numbered(number: u64) -> Submission {
     Submission {
         economy: "guild".parse().expect("a name"),
@@ -30,7 +30,7 @@ fn take_all(queue: &Queue<QueuedSubmission>) -> Vec<QueuedSubmission> {
     }
 }
 
-/// Waits for all replies of a batch, which are there.
+/// Returns all replies of a batch, which have arrived.
 fn replies(batch: &mut SubmittedBatch) -> Vec<(usize, Result<Reply, SubmitError>)> {
     let mut all = Vec::new();
     while let Some(some) = pollster::block_on(batch.next()) {
