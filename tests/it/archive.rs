@@ -138,7 +138,7 @@ async fn a_backup_of_a_served_file_can_replace_the_original() {
         "{shown}"
     );
     let again = stderr_of(&bursar(&["backup", text(&file), text(&copy)]));
-    assert!(again.contains("overwrites nothing"), "{again}");
+    assert!(again.contains("is not overwritten"), "{again}");
     let quick = folder.path().join("quick.db");
     assert!(
         stdout_of(&bursar(&["backup", text(&file), text(&quick), "--quick"]))

@@ -33,6 +33,7 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "part of the format of positions",
     ),
     ("server::workers::NICENESS", "a priority of threads"),
+    ("storage::NICENESS", "a priority of threads"),
     ("ledger::economy::MILLISECONDS", "a day, as a unit"),
     ("server::setup::MINUTE", "a unit of time"),
     ("server::setup::HOUR", "a unit of time"),

@@ -5,6 +5,8 @@
 //! [reset](libsql::Statement::reset) before it is used again, because it would otherwise run with its old
 //! values.
 
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use libsql::{Builder, Connection, OpenFlags, Row, Value};
@@ -46,6 +48,15 @@ impl Database {
     /// dropped.
     pub(crate) fn open_new(path: &Path) -> Result<Self> {
         Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
+    /// Opens a new, empty file like [`Self::open_new`], and attaches another one as `source`, which this connection
+    /// cannot write or checkpoint.
+    pub(crate) fn open_copy(path: &Path, source: &Path) -> Result<Self> {
+        let database = Self::open_new(path)?;
+        let mut attach = database.prepare("ATTACH ?1 AS source")?;
+        attach.run(vec![text(read_only_uri(source))])?;
+        Ok(database)
     }
 
     /// Opens a connection that cannot write, and so cannot checkpoint either.
@@ -190,6 +201,21 @@ impl Statement {
     }
 }
 
+/// Returns the URI by which SQLite opens a file as read-only (<https://www.sqlite.org/uri.html>).
+fn read_only_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
+                uri.push(char::from(*byte));
+            }
+            other => drop(write!(uri, "%{other:02X}")),
+        }
+    }
+    uri.push_str("?mode=ro");
+    uri
+}
+
 /// Returns a number as SQL stores it, with 64 signed bits.
 pub(crate) fn integer(number: u64) -> Value {
     Value::Integer(i64::try_from(number).expect("numbers of rows and moments stay below 2^63"))
@@ -203,4 +229,28 @@ pub(crate) fn text(text: impl Into<String>) -> Value {
 /// Returns a value that may be absent, which SQL stores as NULL.
 pub(crate) fn optional(value: Option<Value>) -> Value {
     value.unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_path_is_attached_as_it_is_and_cannot_be_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = folder.path().join("a b?mode=rwc#c%41&ü.db");
+        let copy = folder.path().join("copy.db");
+        for path in [&source, &copy] {
+            std::fs::write(path, "").expect("an empty file");
+        }
+        let database = Database::open_new(&source).expect("a file");
+        let filled = database.batch("CREATE TABLE numbers (number INTEGER); INSERT INTO numbers VALUES (7)");
+        filled.expect("a row");
+        let copying = Database::open_copy(&copy, &source).expect("both files");
+        let number = copying.number("SELECT number FROM source.numbers");
+        assert_eq!(number.expect("a row"), 7);
+        let written = copying.batch("INSERT INTO source.numbers VALUES (8)");
+        let error = written.expect_err("it is read-only").to_string();
+        assert!(error.contains("readonly"), "{error}");
+    }
 }

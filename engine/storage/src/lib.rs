@@ -17,6 +17,7 @@
 //! This crate knows nothing of HTTP or of plugins. A function that the caller passes in ([`Render`]) renders
 //! answers, because an answer is stored in the transaction of its effects.
 
+mod background;
 mod cancel;
 mod checkpoint;
 mod commit;
@@ -42,7 +43,7 @@ mod webhooks;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -95,8 +96,9 @@ pub use tools::offline::{
     OfflineFile, audit_file, back_up_file, clock_of_file, export_file, import_file, list_file,
     load_file, set_clock_of_file, write_tables_of_file,
 };
+pub use tools::partial::NewFileError;
 pub use tools::restore::{LostRecords, RestoreReport, restore_file};
-pub use tools::tables::{TablesError, TablesReport};
+pub use tools::tables::TablesReport;
 pub use webhooks::delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 
 use commit::shared::Shared;
@@ -106,7 +108,6 @@ use file::lock::Tail;
 use log::file::FileLog;
 use log::store::Log;
 use query::reader::Readers;
-use tools::audit::{AuditInput, Watch};
 
 /// The number of connections that read at the same time.
 const READERS: usize = 4;
@@ -383,72 +384,6 @@ impl Storage {
     /// Returns the bytes of a component. Blocks for one read.
     pub fn component(&self, digest: &Digest) -> Result<Option<Bytes>, StorageError> {
         self.inner.readers.component(digest)
-    }
-
-    /// Audits the file while it is in use: checks every promise against every record and looks for the
-    /// given heads. Blocks for a time that grows with the log, or until `cancel` is set. `progress`
-    /// receives the number of audited records and the total.
-    pub fn audit(
-        &self,
-        heads: &[SeenHead],
-        cancel: &Cancel,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<AuditReport, StorageError> {
-        let state = Some(&*self.state());
-        let index = Some(self.inner.readers.index());
-        let against = AuditInput {
-            state,
-            heads,
-            index,
-        };
-        let watch = Watch {
-            cancel,
-            gate: Some(&self.inner.shared.log_gate),
-            wal_bytes_max: AUDIT_WAL_BYTES_MAX,
-        };
-        let path = &self.inner.path;
-        let audited = tools::audit::audit(path, &against, &watch, self.inner.render, progress);
-        if matches!(audited, Err(StorageError::Cancelled)) {
-            self.inner.audits_cancelled.fetch_add(1, Ordering::Relaxed);
-        }
-        audited.map(|report| AuditReport {
-            clock: Some(self.inner.clock.view()),
-            ..report
-        })
-    }
-
-    /// Returns the number of audits that were cancelled since the file was opened.
-    pub fn audits_cancelled(&self) -> u64 {
-        self.inner.audits_cancelled.load(Ordering::Relaxed)
-    }
-
-    /// Copies the file to an unused path while it is in use, and verifies the copy. Blocks for a time that
-    /// grows with the file. `progress` receives the number of verified records and the total.
-    pub fn back_up(
-        &self,
-        to: &Path,
-        plan: BackupPlan,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<BackupReport, BackupError> {
-        let source = tools::backup::Source {
-            path: &self.inner.path,
-            published: &self.state(),
-            cancel: &self.inner.closing,
-            render: self.inner.render,
-        };
-        source.back_up(to, plan, progress)
-    }
-
-    /// Exports an economy's log as lines of JSON, up to its newest record, while the file is in use.
-    /// `take` receives whole lines and may block. `progress` receives the number of exported records and the
-    /// total.
-    pub fn export(
-        &self,
-        economy: &EconomyId,
-        take: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), ArchiveError> {
-        tools::archive::export(&self.inner.path, &self.state(), economy, take, progress)
     }
 
     /// Returns a subscription to the state of the writer, which changes once, when the writer ends.

@@ -8,6 +8,7 @@ mod backups;
 mod bounds;
 mod checkpoints;
 mod commits;
+mod copies;
 mod damaged_index;
 mod failures;
 mod files;

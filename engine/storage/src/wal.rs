@@ -1,4 +1,4 @@
-//! The size of the write-ahead log during a long statement, which must not let it grow too large.
+//! The size of the write-ahead log during a long read, which must not let it grow too large.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -21,8 +21,8 @@ pub(crate) struct Wal {
 /// The reason why a statement was interrupted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
-    /// The log grew to this number of bytes.
-    Grown(u64),
+    /// The log grew too large.
+    Grown,
     /// The work was cancelled.
     Cancelled,
 }
@@ -41,6 +41,11 @@ impl Wal {
         self.path.metadata().map_or(0, |found| found.len())
     }
 
+    /// Returns the size of the log if it is too large.
+    pub(crate) fn excess(&self) -> Option<u64> {
+        Some(self.bytes()).filter(|bytes| *bytes > self.bytes_max)
+    }
+
     /// Interrupts a statement if the log grows too large before it is done, or if the work is cancelled.
     /// Returns the reason.
     pub(crate) fn watch(
@@ -51,11 +56,10 @@ impl Wal {
     ) -> Option<Ended> {
         let mut ended = None;
         while is_done.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            let bytes = self.bytes();
             if cancel.is_cancelled() {
                 ended = Some(Ended::Cancelled);
-            } else if bytes > self.bytes_max {
-                ended = Some(Ended::Grown(bytes));
+            } else if self.excess().is_some() {
+                ended = Some(Ended::Grown);
             }
             if ended.is_some() {
                 // A statement that has not started cannot be interrupted; the next check does it.

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use bursar_storage::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport};
+use bursar_storage::{BACKUP_WAL_BYTES_MAX, BackupError, BackupPlan, BackupReport, NewFileError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -93,14 +93,16 @@ pub(super) async fn make(
 fn problem(error: &BackupError) -> Problem {
     tracing::warn!(%error, "backup failed");
     let code = match error {
-        BackupError::Exists(_) => Code::BackupExists,
         BackupError::Path | BackupError::Itself(_) => {
             return Problem::malformed("/path", error.to_string());
         }
-        BackupError::NoRoom(_) => Code::NoRoom,
         BackupError::Behind { .. } => Code::BackupBehind,
         BackupError::Unsound(_) => Code::BackupUnsound,
-        BackupError::File { .. } | BackupError::Storage(_) => Code::BackupFailed,
+        BackupError::NewFile(NewFileError::Exists(_)) => Code::BackupExists,
+        BackupError::NewFile(NewFileError::NoRoom(_)) => Code::NoRoom,
+        BackupError::NewFile(NewFileError::File { .. } | NewFileError::Storage(_)) => {
+            Code::BackupFailed
+        }
     };
     Problem::new(code, error.to_string())
 }

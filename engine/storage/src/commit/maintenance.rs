@@ -4,6 +4,7 @@
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
+use crate::background::lower_priority;
 use crate::checkpoint::pieces;
 use crate::error::StorageError;
 use crate::index::IndexConfig;
@@ -308,6 +309,7 @@ fn encode(
     let (send, pieces_ready) = sync_channel(PIECES_READY);
     let thread = std::thread::Builder::new().name("checkpoint".into());
     let spawned = thread.spawn(move || {
+        lower_priority();
         for piece in pieces(state, piece_bytes).chain([Ok(Vec::new())]) {
             if send.send(piece).is_err() {
                 return;

@@ -14,7 +14,7 @@ pub(crate) fn create(path: &Path) -> Result<(), StorageError> {
         source,
     };
     // Only the owner can read the file. SQLite gives its companions the same mode.
-    let partial = Partial::make_anew(path).map_err(failed)?;
+    let partial = Partial::make_again(path).map_err(failed)?;
     let database = Database::open_new(&partial.path)?;
     schema::migrate(&database)?;
     let stamp = schema::stamp(&database)?;

@@ -7,6 +7,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
+/// The bytes of a file that are written before they are brought to the disk.
+const UNSYNCED_BYTES_MAX: u64 = 4 << 20;
+
 /// A folder whose files belong to the index.
 pub(crate) trait IndexFolder: Send + Sync {
     /// Creates an empty file for writing and reading, or empties an existing one.
@@ -103,7 +106,13 @@ impl IndexFile for File {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        FileExt::write_all_at(self, bytes, offset)
+        FileExt::write_all_at(self, bytes, offset)?;
+        // A sync of the whole file at its end would let the syncs of the writer wait behind it.
+        let end = offset.saturating_add(bytes.len() as u64);
+        if offset / UNSYNCED_BYTES_MAX < end / UNSYNCED_BYTES_MAX {
+            self.sync_data()?;
+        }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -155,9 +155,21 @@ impl Index {
     /// Returns the records that may have an idempotency key, in order. The caller confirms each in the log; a record
     /// that is not among them does not have the key.
     pub(crate) fn records_of_key(&self, economy: u32, key: &str) -> Result<Vec<u64>, IndexError> {
+        self.records_of_key_until(economy, key, u64::MAX)
+    }
+
+    /// Returns the records up to one, and perhaps some later ones, that may have an idempotency key, in order. Takes no
+    /// lock that the writer waits for if the record is in no tail that still grows.
+    pub(crate) fn records_of_key_until(
+        &self,
+        economy: u32,
+        key: &str,
+        last: u64,
+    ) -> Result<Vec<u64>, IndexError> {
         let fingerprint = self.fingerprint_of_key(economy, key);
         self.records_of(
             fingerprint,
+            last,
             |tail, found| tail.find_key(fingerprint, found),
             |view| &view.runs.keys,
         )
@@ -172,6 +184,7 @@ impl Index {
         let fingerprint = self.fingerprint_of_id(economy, id);
         self.records_of(
             fingerprint,
+            u64::MAX,
             |tail, found| tail.find_id(fingerprint, found),
             |view| &view.runs.ids,
         )
@@ -180,11 +193,15 @@ impl Index {
     fn records_of(
         &self,
         fingerprint: u64,
+        last: u64,
         find: impl Fn(&IndexTail, &mut Vec<u64>),
         runs: impl Fn(&IndexView) -> &Runs<FingerprintEntry>,
     ) -> Result<Vec<u64>, IndexError> {
         let mut found = Vec::new();
-        let ((), view) = self.shared.read(|tail| find(tail, &mut found));
+        let view = self
+            .shared
+            .read_until(last, |tail| find(tail, &mut found))
+            .1;
         for tail in &view.frozen {
             find(tail, &mut found);
         }
@@ -252,34 +269,43 @@ impl Index {
         Ok(found)
     }
 
-    /// Returns all fingerprints of keys with their records, in order of fingerprints. Reads the files on the way.
-    pub(crate) fn each_key(&self) -> MergedEntries<FingerprintEntry> {
-        self.each(IndexTail::sorted_keys, |view| &view.runs.keys)
+    /// Hands a large tail to the builder. A following [`Self::each_key`] and its like then read it without a lock.
+    pub(crate) fn freeze(&self) {
+        self.shared.freeze_if_large();
     }
 
-    /// Returns all fingerprints of ids with their records, in order of fingerprints.
-    pub(crate) fn each_id(&self) -> MergedEntries<FingerprintEntry> {
-        self.each(IndexTail::sorted_ids, |view| &view.runs.ids)
+    /// Returns all fingerprints of keys with their records, in order of fingerprints. Records after the last one may be
+    /// missing. Reads the files on the way.
+    pub(crate) fn each_key(&self, last: u64) -> MergedEntries<FingerprintEntry> {
+        self.each(last, IndexTail::sorted_keys, |view| &view.runs.keys)
     }
 
-    /// Returns all records in order of economies and their numbers.
-    pub(crate) fn each_record(&self) -> MergedEntries<SequenceEntry> {
-        self.each(IndexTail::sorted_sequence, |view| &view.runs.sequence)
+    /// Returns all fingerprints of ids with their records, in order of fingerprints. Records after the last one may be
+    /// missing.
+    pub(crate) fn each_id(&self, last: u64) -> MergedEntries<FingerprintEntry> {
+        self.each(last, IndexTail::sorted_ids, |view| &view.runs.ids)
     }
 
-    /// Returns all sides of movements in order of accounts, assets and movements.
-    pub(crate) fn each_side(&self) -> MergedEntries<SideEntry> {
-        self.each(IndexTail::sorted_sides, |view| &view.runs.movements)
+    /// Returns all records in order of economies and their numbers. Records after the last one may be missing.
+    pub(crate) fn each_record(&self, last: u64) -> MergedEntries<SequenceEntry> {
+        self.each(last, IndexTail::sorted_sequence, |view| &view.runs.sequence)
+    }
+
+    /// Returns all sides of movements in order of accounts, assets and movements. Those of records after the last one
+    /// may be missing.
+    pub(crate) fn each_side(&self, last: u64) -> MergedEntries<SideEntry> {
+        self.each(last, IndexTail::sorted_sides, |view| &view.runs.movements)
     }
 
     fn each<E: IndexEntry>(
         &self,
+        last: u64,
         sorted: impl Fn(&IndexTail) -> Vec<E>,
         runs: impl Fn(&IndexView) -> &Runs<E>,
     ) -> MergedEntries<E> {
-        let (newest, view) = self.shared.read(&sorted);
+        let (newest, view) = self.shared.read_until(last, &sorted);
         let frozen = view.frozen.iter().map(|tail| sorted(tail));
-        let in_memory = frozen.chain([newest]);
+        let in_memory = frozen.chain(newest);
         let mut sources: Vec<_> = in_memory
             .map(|entries| EntrySource::Sorted(entries.into_iter()))
             .collect();

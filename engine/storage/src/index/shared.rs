@@ -12,6 +12,9 @@ use super::identity::IndexIdentity;
 use super::tail::{IndexTail, RecordFingerprints};
 use super::view::IndexView;
 
+/// The number of records or sides of a tail whose sorting takes longer than a commit should wait for its lock.
+pub(super) const LARGE_TAIL: usize = 4_096;
+
 /// The sizes of an index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IndexConfig {
@@ -111,6 +114,22 @@ impl IndexShared {
         (taken, self.view.load_full())
     }
 
+    /// Reads the tail like [`Self::read`] only if the view lacks some records up to the last one.
+    ///
+    /// The writer waits for the lock of the tail, and a thread of low priority may hold it for long.
+    pub(super) fn read_until<T>(
+        &self,
+        last: u64,
+        take: impl FnOnce(&IndexTail) -> T,
+    ) -> (Option<T>, Arc<IndexView>) {
+        let view = self.view.load_full();
+        if last <= view.last() {
+            return (None, view);
+        }
+        let (taken, view) = self.read(take);
+        (Some(taken), view)
+    }
+
     /// Returns the newest view.
     pub(super) fn view(&self) -> Arc<IndexView> {
         self.view.load_full()
@@ -166,6 +185,17 @@ impl IndexShared {
     pub(super) fn freeze_active(&self) {
         let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
         if !active.is_empty() {
+            self.freeze(&mut active);
+        }
+    }
+
+    /// Hands the records of a large tail to the builder, unless the index would be behind then.
+    pub(super) fn freeze_if_large(&self) {
+        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
+        let is_large =
+            active.records() >= LARGE_TAIL as u64 || active.side_count() >= LARGE_TAIL;
+        let waiting = self.view.load().frozen.len();
+        if is_large && waiting + 1 < self.config.frozen_max {
             self.freeze(&mut active);
         }
     }

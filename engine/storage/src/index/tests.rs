@@ -3,6 +3,7 @@
 mod concurrent;
 mod faults;
 mod figures;
+mod freezing;
 mod histories;
 mod memory_folder;
 mod model;

@@ -74,3 +74,11 @@ pub(super) struct IndexView {
     /// The hash of the log up to that record.
     pub(super) head: [u8; 32],
 }
+
+impl IndexView {
+    /// Returns the last record of the runs and the frozen tails.
+    pub(super) fn last(&self) -> u64 {
+        let tail = self.frozen.last();
+        tail.map_or(self.covered, |tail| tail.last)
+    }
+}

@@ -3,6 +3,7 @@
 use super::failures::send;
 use super::watched::{pace, prepare};
 use super::*;
+use crate::background::BackgroundPace;
 use crate::tools::audit::{self, AuditInput, Watch};
 
 /// Adds so many records to the guild, in few commits.
@@ -80,6 +81,7 @@ fn the_log_begins_anew_while_a_file_is_audited_and_written() {
         cancel: &cancel,
         gate: Some(&shared.log_gate),
         wal_bytes_max: AUDIT_WAL_BYTES_MAX,
+        pace: BackgroundPace::beside(&shared.published),
     };
     // A commit for each record that is audited.
     let report = audit::audit(&path, &against, &watch, render, &mut |done, _| {

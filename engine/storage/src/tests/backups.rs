@@ -136,7 +136,7 @@ fn a_backup_overwrites_nothing() {
         std::fs::write(taken, "precious").expect("written");
         let refused = storage.back_up(&to, PLAN, &mut |_, _| {});
         assert!(
-            matches!(&refused, Err(BackupError::Exists(path)) if path == taken),
+            matches!(&refused, Err(BackupError::NewFile(NewFileError::Exists(path))) if path == taken),
             "{refused:?}"
         );
         assert_eq!(std::fs::read(taken).expect("there"), b"precious");
@@ -144,7 +144,7 @@ fn a_backup_overwrites_nothing() {
     }
     assert!(matches!(
         storage.back_up(&path, PLAN, &mut |_, _| {}),
-        Err(BackupError::Exists(_))
+        Err(BackupError::NewFile(NewFileError::Exists(_)))
     ));
     // A link that leads nowhere is followed: the copy is made where it points.
     let report = storage
@@ -154,7 +154,7 @@ fn a_backup_overwrites_nothing() {
     let nowhere = folder.path().join("none").join("copy.db");
     let failed = storage.back_up(&nowhere, PLAN, &mut |_, _| {});
     assert!(
-        matches!(failed, Err(BackupError::File { .. })),
+        matches!(failed, Err(BackupError::NewFile(NewFileError::File { .. }))),
         "{failed:?}"
     );
     storage.close();

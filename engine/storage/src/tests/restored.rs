@@ -109,7 +109,7 @@ fn what_is_no_sound_backup_replaces_nothing() {
     let served = restore(&backup, &path).expect_err("it is refused");
     assert!(matches!(
         served,
-        BackupError::Storage(StorageError::Busy { .. })
+        BackupError::NewFile(NewFileError::Storage(StorageError::Busy { .. }))
     ));
     storage.close();
     let names: Vec<_> = std::fs::read_dir(folder.path())

@@ -149,10 +149,10 @@ fn tables_overwrite_nothing() {
     let (path, to) = rich(&folder);
     std::fs::write(&to, b"mine").expect("a file");
     let error = write_tables_of_file(&path, &to, &mut |_, _| {}).expect_err("it exists");
-    assert!(matches!(error, TablesError::Exists(_)), "{error:?}");
+    assert!(matches!(error, NewFileError::Exists(_)), "{error:?}");
     assert_eq!(std::fs::read(&to).expect("the file"), b"mine");
     let itself = write_tables_of_file(&path, &path, &mut |_, _| {});
-    assert!(matches!(itself, Err(TablesError::Exists(_))), "{itself:?}");
+    assert!(matches!(itself, Err(NewFileError::Exists(_))), "{itself:?}");
     all_promises_hold(&path);
 }
 

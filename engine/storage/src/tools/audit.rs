@@ -265,6 +265,7 @@ impl<'a> Auditor<'a> {
         while let Some((record, link)) = reader.next()? {
             self.check_record(&record, &link)?;
             done(record.id);
+            watch.pace.step();
             watch.cancel.check()?;
         }
         reader.finish(&self.state.log_head)?;

@@ -1,33 +1,28 @@
 //! Backups: a copy of one moment of a file that may be in use, verified before it gets its name.
 //!
-//! `VACUUM INTO` on a read-only connection makes the copy. While it runs, the write-ahead log cannot restart
-//! and grows with each commit (<https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files>). Beyond
-//! a limit the backup is aborted, so that a slow disk for backups never fills the disk of the database.
+//! During the last part of the copy the write-ahead log cannot restart and grows with each commit
+//! (<https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files>). Beyond a limit the backup is aborted, so that
+//! a slow disk for backups never fills the disk of the database.
 
-use std::fs::OpenOptions;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::background::BackgroundPace;
 use crate::cancel::Cancel;
 use crate::checkpoint;
 use crate::commit::submission::Render;
-use crate::database::{Database, text};
-use crate::error::{PRIMARY_CODE, SQLITE_FULL, StorageError};
-use crate::file::header::STAMP_AT;
-use crate::file::lock::canonical;
-use crate::file::stamp::Stamp;
+use crate::database::Database;
+use crate::error::StorageError;
 use crate::index::Index;
 use crate::log::indexing;
 use crate::log::reader::{each_frame, head_at};
 use crate::schema;
 use crate::state::State;
 use crate::tools::audit::{self, AuditInput, EconomyHead, Watch};
-use crate::tools::partial::Partial;
-use crate::wal::{Ended, Wal};
+use crate::tools::copy::{CopyError, CopySource};
+use crate::tools::partial::{self, NewFileError, Partial};
 
 /// The maximum size of the write-ahead log in bytes during a backup.
 pub const BACKUP_WAL_BYTES_MAX: u64 = 1 << 30;
@@ -59,18 +54,12 @@ pub struct BackupReport {
 /// An error of a backup. A failed backup leaves no file behind and the database unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The target exists.
-    #[error("{0} exists already and a backup overwrites nothing: name another path, or remove it")]
-    Exists(PathBuf),
     /// The backup to restore is the database file itself.
     #[error("{0} is the database file itself; name a backup of it")]
     Itself(PathBuf),
     /// The target path is not UTF-8.
     #[error("the path of a backup must be UTF-8")]
     Path,
-    /// The disk is full.
-    #[error("the disk is full at {0}; free some space, or name a path on another disk")]
-    NoRoom(PathBuf),
     /// The write-ahead log exceeded its limit.
     #[error(
         "the backup was aborted because the write-ahead log grew to {wal_bytes} bytes, and the limit is \
@@ -85,17 +74,15 @@ pub enum BackupError {
     /// The copy differs from the file.
     #[error("the copy differs from the file and was removed: {0}; run `bursar audit` on the file")]
     Unsound(String),
-    /// The copy could not be written.
-    #[error("{path}: {source}")]
-    File {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-    /// The file or its copy could not be read.
+    /// The copy could not be written, or the file could not be read.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    NewFile(#[from] NewFileError),
+}
+
+impl From<StorageError> for BackupError {
+    fn from(error: StorageError) -> Self {
+        Self::NewFile(error.into())
+    }
 }
 
 /// The source of a backup, and the state that the copy is compared with.
@@ -103,9 +90,11 @@ pub(crate) struct Source<'a> {
     pub(crate) path: &'a Path,
     /// The state that was published before the copy began. The copy contains all of it.
     pub(crate) published: &'a State,
-    /// Cancels the copy when the file is closed.
+    /// Cancels the backup when the file is closed.
     pub(crate) cancel: &'a Cancel,
     pub(crate) render: Render,
+    /// The pauses of the copy and its verification.
+    pub(crate) pace: BackgroundPace<'a>,
 }
 
 impl Source<'_> {
@@ -116,17 +105,8 @@ impl Source<'_> {
         plan: BackupPlan,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<BackupReport, BackupError> {
-        let to = canonical(to);
-        if to.symlink_metadata().is_ok() {
-            return Err(BackupError::Exists(to));
-        }
-        let partial = Partial::make(&to);
-        let partial = partial.map_err(|source| file_error(&Partial::path_of(&to), source))?;
-        let report = self.fill(&partial, plan, progress)?;
-        partial
-            .publish(&to)
-            .map_err(|source| file_error(&to, source))?;
-        Ok(BackupReport { path: to, ..report })
+        let (path, report) = partial::make(to, |partial| self.fill(partial, plan, progress))?;
+        Ok(BackupReport { path, ..report })
     }
 
     /// Fills a partial file and verifies it.
@@ -136,54 +116,30 @@ impl Source<'_> {
         plan: BackupPlan,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<BackupReport, BackupError> {
-        let path = &partial.path;
-        let stamp = self.copy(path, plan.wal_bytes_max)?;
-        let failed = |source| file_error(path, source);
-        let written = OpenOptions::new().write(true).open(path).map_err(failed)?;
-        // SQLite does not have this file open, and its pages have no checksums.
-        written
-            .write_all_at(&stamp.bytes(), STAMP_AT as u64)
-            .map_err(failed)?;
-        written.sync_all().map_err(failed)?;
-        let bytes = written.metadata().map_err(failed)?.len();
-        drop(written);
-        let state = self.verify(path, plan.audit, progress)?;
+        let source = CopySource {
+            path: self.path,
+            published: self.published.record,
+            wal_bytes_max: plan.wal_bytes_max,
+            cancel: self.cancel,
+            pace: &self.pace,
+        };
+        source.copy(&partial.path).map_err(|error| match error {
+            CopyError::Path => BackupError::Path,
+            CopyError::Behind { wal_bytes } => BackupError::Behind {
+                wal_bytes,
+                wal_bytes_max: plan.wal_bytes_max,
+            },
+            CopyError::NewFile(error) => error.into(),
+        })?;
+        let bytes = partial.sync()?;
+        let state = self.verify(&partial.path, plan.audit, progress)?;
         Ok(BackupReport {
-            path: path.clone(),
+            path: partial.path.clone(),
             bytes,
             records: state.record,
             audited: plan.audit,
             economies: audit::heads_of(&state),
         })
-    }
-
-    /// Copies the file and returns the stamp of the copy. The stamp differs from that of the file, so that the
-    /// write-ahead log of one is never applied to the other.
-    fn copy(&self, partial: &Path, wal_bytes_max: u64) -> Result<Stamp, BackupError> {
-        let name = partial.to_str().ok_or(BackupError::Path)?;
-        let database = Database::open_reader(self.path)?;
-        let stamp = schema::stamp(&database)?.with_open(false);
-        let stamp = stamp.with_generation(database.random()?);
-        let mut copy = database.prepare("VACUUM INTO ?1")?;
-        let log = Wal::of(self.path, wal_bytes_max);
-        let (done, is_done) = mpsc::channel::<()>();
-        let (copied, grown) = std::thread::scope(|scope| {
-            let log = &log;
-            let database = &database;
-            let watch = scope.spawn(move || log.watch(&is_done, database, self.cancel));
-            let copied = copy.run(vec![text(name)]);
-            drop(done);
-            (copied, watch.join().unwrap_or_default())
-        });
-        match (copied, grown) {
-            (_, Some(Ended::Grown(wal_bytes))) => Err(BackupError::Behind {
-                wal_bytes,
-                wal_bytes_max,
-            }),
-            (_, Some(Ended::Cancelled)) => Err(StorageError::Cancelled.into()),
-            (Err(error), None) => Err(told(error, partial)),
-            (Ok(()), None) => Ok(stamp),
-        }
     }
 
     /// Reads the copy from the first record and compares its heads with those of the file.
@@ -204,14 +160,16 @@ impl Source<'_> {
                 heads: &[],
                 index: Some(&index.index),
             };
-            let cancel = Cancel::new();
-            let watch = Watch::alone(&cancel);
+            let watch = Watch {
+                pace: self.pace.clone(),
+                ..Watch::alone(self.cancel)
+            };
             let report = audit::audit(copy, &against, &watch, self.render, progress)?;
             let findings = report.promises.iter().flat_map(|promise| &promise.findings);
             if let Some(finding) = findings.into_iter().next() {
                 return Err(BackupError::Unsound(finding.clone()));
             }
-        } else if replayed(&database, state.record, progress).map_err(unsound)? != state {
+        } else if self.replayed(&database, state.record, progress)? != state {
             return Err(BackupError::Unsound(
                 "its checkpoint does not match its log".into(),
             ));
@@ -224,6 +182,25 @@ impl Source<'_> {
                 return Err(BackupError::Unsound(what));
             }
         }
+        Ok(state)
+    }
+
+    /// Rebuilds the state from the records alone.
+    fn replayed(
+        &self,
+        database: &Database,
+        last: u64,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<State, BackupError> {
+        let mut state = State::default();
+        let read = each_frame(database, 0, |frame| {
+            state.replay_frame(&frame)?;
+            progress(state.record, last);
+            self.pace.step();
+            self.cancel.check()?;
+            Ok(true)
+        });
+        read.map_err(unsound)?;
         Ok(state)
     }
 }
@@ -251,69 +228,9 @@ impl Drop for TemporaryIndex {
     }
 }
 
-/// Rebuilds the state from the records alone.
-fn replayed(
-    database: &Database,
-    last: u64,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<State, StorageError> {
-    let mut state = State::default();
-    each_frame(database, 0, |frame| {
-        state.replay_frame(&frame)?;
-        progress(state.record, last);
-        Ok(true)
-    })?;
-    Ok(state)
-}
-
 fn unsound(error: StorageError) -> BackupError {
     match error {
         StorageError::Damaged { .. } => BackupError::Unsound(error.to_string()),
         other => other.into(),
-    }
-}
-
-/// Classifies an error of SQLite while it writes the copy.
-fn told(error: StorageError, partial: &Path) -> BackupError {
-    match error {
-        StorageError::Database(libsql::Error::SqliteFailure(code, _))
-            if code & PRIMARY_CODE == SQLITE_FULL =>
-        {
-            BackupError::NoRoom(partial.to_owned())
-        }
-        other => other.into(),
-    }
-}
-
-pub(crate) fn file_error(path: &Path, source: io::Error) -> BackupError {
-    match source.kind() {
-        io::ErrorKind::AlreadyExists => BackupError::Exists(path.to_owned()),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            BackupError::NoRoom(path.to_owned())
-        }
-        _ => BackupError::File {
-            path: path.to_owned(),
-            source,
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_is_named_as_such() {
-        let path = Path::new("/backups/guild.db.partial");
-        let full = libsql::Error::SqliteFailure(SQLITE_FULL, "database or disk is full".into());
-        let from_sqlite = told(full.into(), path);
-        let from_system = file_error(path, io::ErrorKind::StorageFull.into());
-        for error in [from_sqlite, from_system] {
-            assert!(
-                matches!(&error, BackupError::NoRoom(at) if at == path),
-                "{error:?}"
-            );
-            assert!(error.to_string().contains("free some"), "{error}");
-        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bursar_ledger::EconomyId;
 
+use crate::background::BackgroundPace;
 use crate::cancel::Cancel;
 use crate::commit::maintenance::leave_checkpoint;
 use crate::commit::submission::Render;
@@ -25,7 +26,8 @@ use crate::tools::archive::{self, ArchiveError, ImportContext, ImportReport};
 use crate::tools::audit::{self, AuditReport, SeenHead};
 use crate::tools::backup::{self, BackupError, BackupPlan, BackupReport};
 use crate::tools::listing::{self, ListedRecord, ListingError, Selection};
-use crate::tools::tables::{self, TablesError, TablesReport};
+use crate::tools::partial::NewFileError;
+use crate::tools::tables::{self, TablesReport};
 
 /// A warning about a file whose newest records may be missing.
 const MISSING_LOG: &str = "the file was not closed properly and has no write-ahead log next to it: if it was \
@@ -100,6 +102,7 @@ pub fn back_up_file(
         published: &audit::load(&path)?,
         cancel: &Cancel::new(),
         render,
+        pace: BackgroundPace::unhindered(),
     };
     source.back_up(to, plan, progress)
 }
@@ -112,7 +115,8 @@ pub fn export_file(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), ArchiveError> {
     let (path, _lock) = there(path)?;
-    archive::export(&path, &audit::load(&path)?, economy, take, progress)
+    let pace = BackgroundPace::unhindered();
+    archive::export(&path, &audit::load(&path)?, economy, &pace, take, progress)
 }
 
 /// Passes selected records of a file that no process has open on, oldest first, until `take` fails. The records before a
@@ -131,13 +135,13 @@ pub fn write_tables_of_file(
     path: &Path,
     to: &Path,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<TablesReport, TablesError> {
+) -> Result<TablesReport, NewFileError> {
     let (path, _lock) = there(path)?;
     tables::write(&path, to, progress)
 }
 
 /// Imports an economy's log into a file that no process has open, and creates the file if it does not
-/// exist. Imports all of the journal or, on an error, nothing.
+/// exist. Imports all of the log or, on an error, nothing.
 pub fn import_file(
     path: &Path,
     importing: &ImportContext,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bursar_ledger::EconomyId;
 
+use crate::background::BackgroundPace;
 use crate::cancel::Cancel;
 use crate::commit::submission::Render;
 use crate::file::lock::{FileLock, Tail, canonical};
@@ -13,8 +14,8 @@ use crate::file::log_origin;
 use crate::file::names::with_suffix;
 use crate::log::indexing;
 use crate::tools::audit;
-use crate::tools::backup::{self, BackupError, BackupPlan, BackupReport, file_error};
-use crate::tools::partial::{Partial, sync_folder};
+use crate::tools::backup::{self, BackupError, BackupPlan, BackupReport};
+use crate::tools::partial::{NewFileError, Partial, sync_folder};
 
 /// The suffix of a replaced file, before its number.
 const REPLACED: &str = ".replaced";
@@ -71,18 +72,20 @@ pub fn restore_file(
     } else {
         None
     };
-    let partial = Partial::make_anew(&to);
-    let partial = partial.map_err(|source| file_error(&Partial::path_of(&to), source))?;
+    let partial = Partial::make_again(&to)
+        .map_err(|source| NewFileError::of_file(&Partial::path_of(&to), source))?;
     let source = backup::Source {
         path: &backup,
         published: &audit::load(&backup)?,
         cancel: &Cancel::new(),
         render,
+        pace: BackgroundPace::unhindered(),
     };
     let file = source.fill(&partial, plan, progress)?;
     let kept = is_there.then(|| keep(&to)).transpose();
-    let kept = kept.map_err(|source| file_error(&to, source))?;
-    put(partial, &to).map_err(|source| file_error(&to, source))?;
+    let failed = |source| NewFileError::of_file(&to, source);
+    let kept = kept.map_err(failed)?;
+    put(partial, &to).map_err(failed)?;
     let gone = before.map(|before| gone(&audit::heads_of(&before), &file));
     Ok(RestoreReport {
         file: BackupReport { path: to, ..file },

@@ -206,7 +206,7 @@ impl Model {
             let found = index.records_of_key(1, &format!("absent {absent}"))?;
             assert!(found.is_empty(), "{absent}: {found:?}");
         }
-        let found: Result<Vec<_>, _> = index.each_key().collect();
+        let found: Result<Vec<_>, _> = index.each_key(u64::MAX).collect();
         let found = found?;
         assert!(
             found
@@ -229,7 +229,7 @@ impl Model {
             entries.extend(records.iter().map(|record| (fingerprint, *record)));
         }
         assert!(index.records_of_id(1, &[255; 16])?.is_empty());
-        let found: Result<Vec<_>, _> = index.each_id().collect();
+        let found: Result<Vec<_>, _> = index.each_id(u64::MAX).collect();
         let found = found?;
         assert!(
             found
@@ -270,7 +270,7 @@ impl Model {
                     .map(|(seq, record)| (economy, seq, record)),
             );
         }
-        let found: Result<Vec<_>, _> = index.each_record().collect();
+        let found: Result<Vec<_>, _> = index.each_record(u64::MAX).collect();
         let found = found?;
         assert!(
             found
@@ -300,7 +300,7 @@ impl Model {
             all.extend(expected.into_iter().map(side));
         }
         assert_eq!(index.movements_before(9, 9, 9, u64::MAX, 10)?, []);
-        let found: Result<Vec<_>, _> = index.each_side().collect();
+        let found: Result<Vec<_>, _> = index.each_side(u64::MAX).collect();
         let found = found?.into_iter().map(|entry| {
             let group = entry.group;
             (

@@ -10,6 +10,7 @@ use super::{
     ArchiveError, ArchiveLine, ClosingLine, ComponentLine, FORMAT, OpeningLine, RecordLine,
     lines_hash,
 };
+use crate::background::BackgroundPace;
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::log::frame::Frame;
@@ -30,6 +31,7 @@ pub(crate) fn export(
     path: &Path,
     state: &State,
     economy: &EconomyId,
+    pace: &BackgroundPace<'_>,
     take: &mut dyn FnMut(Vec<u8>) -> io::Result<()>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), ArchiveError> {
@@ -66,8 +68,9 @@ pub(crate) fn export(
         head: Digest::ZERO,
     };
     while exporter.seq < books.seq() {
-        for line in exporter.read_some(&database)? {
+        for line in exporter.read_some(&database, pace)? {
             give(&line)?;
+            pace.step();
         }
         progress(exporter.seq, books.seq());
     }
@@ -115,7 +118,11 @@ struct Exporter<'a> {
 impl Exporter<'_> {
     /// Returns the lines of the next records. It reads the whole log, because records are stored in the order of the
     /// file and not by economy.
-    fn read_some(&mut self, database: &Database) -> Result<Vec<ArchiveLine>, StorageError> {
+    fn read_some(
+        &mut self,
+        database: &Database,
+        pace: &BackgroundPace<'_>,
+    ) -> Result<Vec<ArchiveLine>, StorageError> {
         let from = self.record;
         let mut lines = Vec::new();
         let mut bytes = 0;
@@ -123,6 +130,7 @@ impl Exporter<'_> {
             self.read_frame(&frame, &mut lines)?;
             self.record = frame.next_record().saturating_sub(1);
             bytes += frame.bytes();
+            pace.step();
             let room = self.record - from < RECORDS_AT_ONCE && bytes < BYTES_AT_ONCE;
             Ok(self.seq < self.until.seq() && room)
         })?;

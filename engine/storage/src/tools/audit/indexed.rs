@@ -13,8 +13,8 @@ use crate::index::entry::{IndexEntry, RecordEntries};
 use crate::index::error::IndexError;
 use crate::index::{Index, MergedEntries};
 
-/// The number of entries of the index between two looks at whether the audit was cancelled.
-const ENTRIES_AT_ONCE: u64 = 10_000;
+/// The number of entries of the index between two looks at the pace, and at whether the audit was cancelled.
+const ENTRIES_AT_ONCE: u64 = 1_000;
 
 /// The sums of the entries of each kind.
 pub(super) struct EntrySums {
@@ -90,16 +90,16 @@ impl Auditor<'_> {
         };
         let last = self.state.record;
         let hashers = &self.expected.hashers;
-        let keys = sum(index.each_key(), last, watch, |sum, entry| {
+        let keys = sum(index.each_key(last), last, watch, |sum, entry| {
             sum.add(hashers, (entry.fingerprint, entry.record));
         });
-        let ids = sum(index.each_id(), last, watch, |sum, entry| {
+        let ids = sum(index.each_id(last), last, watch, |sum, entry| {
             sum.add(hashers, (entry.fingerprint, entry.record));
         });
-        let sequence = sum(index.each_record(), last, watch, |sum, entry| {
+        let sequence = sum(index.each_record(last), last, watch, |sum, entry| {
             sum.add(hashers, (entry.economy, entry.seq, entry.record));
         });
-        let sides = sum(index.each_side(), last, watch, |sum, entry| {
+        let sides = sum(index.each_side(last), last, watch, |sum, entry| {
             let group = (entry.group.economy, entry.group.account, entry.group.asset);
             let side = (group, entry.movement, entry.record, entry.after);
             sum.add(hashers, side);
@@ -149,6 +149,7 @@ fn sum<E: IndexEntry>(
     for (entry, number) in entries.zip(0_u64..) {
         let entry = entry.map_err(ReadError::Index)?;
         if number % ENTRIES_AT_ONCE == 0 {
+            watch.pace.step();
             watch.cancel.check().map_err(ReadError::Cancelled)?;
         }
         if entry.record() <= last {

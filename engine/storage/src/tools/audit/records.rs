@@ -228,7 +228,7 @@ impl Auditor<'_> {
         let Some(index) = self.index else {
             return Ok(true);
         };
-        for found in index.records_of_key(record.number.0, key)? {
+        for found in index.records_of_key_until(record.number.0, key, record.id)? {
             if found == record.id {
                 return Ok(true);
             }

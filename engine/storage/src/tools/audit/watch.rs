@@ -4,6 +4,7 @@
 use std::sync::mpsc;
 use std::thread;
 
+use crate::background::BackgroundPace;
 use crate::cancel::Cancel;
 use crate::commit::log_gate::{LogGate, Slice};
 use crate::database::Database;
@@ -21,6 +22,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) gate: Option<&'a LogGate>,
     /// The bytes to which the log may grow: [`AUDIT_WAL_BYTES_MAX`].
     pub(crate) wal_bytes_max: u64,
+    /// The pauses of the audit.
+    pub(crate) pace: BackgroundPace<'a>,
 }
 
 impl<'a> Watch<'a> {
@@ -30,6 +33,7 @@ impl<'a> Watch<'a> {
             cancel,
             gate: None,
             wal_bytes_max: AUDIT_WAL_BYTES_MAX,
+            pace: BackgroundPace::unhindered(),
         }
     }
 
@@ -63,7 +67,7 @@ impl<'a> Watch<'a> {
         });
         match ended {
             Some(Ended::Cancelled) => Err(StorageError::Cancelled),
-            Some(Ended::Grown(_)) => Ok(None),
+            Some(Ended::Grown) => Ok(None),
             None => result.map(Some),
         }
     }
