@@ -1,7 +1,7 @@
-//! The export format: an economy's journal as lines of JSON, which can be imported into another file.
+//! The export format: an economy's log as lines of JSON, which can be imported into another file.
 //!
 //! The first line names the economy. The components of its plugins follow, then its records with
-//! everything that their hashes cover. The last line holds the number of lines and the head of the journal,
+//! everything that their hashes cover. The last line holds the number of lines and the head of the log,
 //! so that missing, altered and reordered lines are detected. Numbers that belong to a file (of records,
 //! of movements, links) are left out.
 
@@ -77,10 +77,10 @@ pub enum ArchiveError {
 /// A line of an export.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
-enum ArchiveLine<R = Box<RecordLine>> {
+enum ArchiveLine {
     Economy(OpeningLine),
     Component(ComponentLine),
-    Record(R),
+    Record(Box<RecordLine>),
     End(ClosingLine),
 }
 
@@ -126,8 +126,9 @@ struct RecordLine {
     movements: Vec<MovementLine>,
     status: u16,
     answer: String,
-    /// The random bytes that are hashed with the texts, as hexadecimal digits.
-    salt: String,
+    /// The random bytes that are hashed with the texts, as hexadecimal digits. Format 1 has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    salt: Option<String>,
     previous: Digest,
     hash: Digest,
 }
@@ -142,21 +143,9 @@ struct MovementLine {
     amount: Amount,
     from_after: i64,
     to_after: i64,
-    /// The numbers of both accounts and of the asset in the economy, which the hash covers.
-    numbers: (AccountNumber, AccountNumber, AssetNumber),
-}
-
-/// A movement without numbers, as format 1 has it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlainMovementLine {
-    part: u32,
-    from: AccountId,
-    to: AccountId,
-    asset: AssetId,
-    amount: Amount,
-    from_after: i64,
-    to_after: i64,
+    /// The numbers of both accounts and of the asset in the economy, which the hash covers. Format 1 has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    numbers: Option<(AccountNumber, AccountNumber, AssetNumber)>,
 }
 
 /// The last line.
@@ -221,7 +210,7 @@ impl RecordLine {
                 .collect(),
             status: record.status,
             answer,
-            salt: hex::encode(record.salt.0),
+            salt: Some(hex::encode(record.salt.0)),
             previous: link.previous,
             hash: link.hash,
         })
@@ -229,16 +218,33 @@ impl RecordLine {
 
     /// Converts the line to a record, without the numbers of a file, and its movements by name.
     fn into_record(self, economy: EconomyId) -> Result<(Record, ChainLink, Vec<Movement>), String> {
-        let outcome = Outcome::parse(&self.outcome).ok_or("an unknown outcome")?;
         let mut salt = [0; 16];
-        hex::decode_to_slice(&self.salt, &mut salt)
-            .map_err(|error| format!("its salt: {error}"))?;
-        let movements = self.movements.iter().map(MovementLine::numbered).collect();
-        let named = self
-            .movements
-            .into_iter()
-            .map(MovementLine::named)
-            .collect();
+        let digits = self.salt.as_deref().ok_or("it has no salt")?;
+        hex::decode_to_slice(digits, &mut salt).map_err(|error| format!("its salt: {error}"))?;
+        let numbered = self.movements.iter().map(MovementLine::numbered);
+        let numbered: Option<Vec<NumberedMovement>> = numbered.collect();
+        let numbered = numbered.ok_or("a movement has no numbers")?;
+        let previous = self.previous;
+        let hash = self.hash;
+        let (record, named) = self.into_plain_record(economy, Salt(salt))?;
+        let record = Record {
+            movements: numbered,
+            ..record
+        };
+        let link = record.link(previous);
+        if link.hash != hash {
+            return Err("its hash is not that of its content".into());
+        }
+        Ok((record, link, named))
+    }
+
+    /// Converts the line to a record without the numbers of a file and without movements, which are returned by name.
+    fn into_plain_record(
+        self,
+        economy: EconomyId,
+        salt: Salt,
+    ) -> Result<(Record, Vec<Movement>), String> {
+        let outcome = Outcome::parse(&self.outcome).ok_or("an unknown outcome")?;
         let record = Record {
             id: 0,
             economy,
@@ -255,16 +261,13 @@ impl RecordLine {
             outcome,
             changes: self.changes,
             first_movement: 0,
-            movements,
+            movements: Vec::new(),
             status: self.status,
             answer: self.answer.into(),
-            salt: Salt(salt),
+            salt,
         };
-        let link = record.link(self.previous);
-        if link.hash != self.hash {
-            return Err("its hash is not that of its content".into());
-        }
-        Ok((record, link, named))
+        let named = self.movements.into_iter().map(MovementLine::named);
+        Ok((record, named.collect()))
     }
 }
 
@@ -284,13 +287,13 @@ impl MovementLine {
             amount: posting.amount,
             from_after: source_after,
             to_after: destination_after,
-            numbers: (numbered.source, numbered.destination, numbered.asset),
+            numbers: Some((numbered.source, numbered.destination, numbered.asset)),
         }
     }
 
-    fn numbered(&self) -> NumberedMovement {
-        let (source, destination, asset) = self.numbers;
-        NumberedMovement {
+    fn numbered(&self) -> Option<NumberedMovement> {
+        let (source, destination, asset) = self.numbers?;
+        Some(NumberedMovement {
             part: self.part,
             source,
             destination,
@@ -298,24 +301,9 @@ impl MovementLine {
             amount: self.amount,
             source_after: self.from_after,
             destination_after: self.to_after,
-        }
+        })
     }
 
-    fn named(self) -> Movement {
-        let plain = PlainMovementLine {
-            part: self.part,
-            from: self.from,
-            to: self.to,
-            asset: self.asset,
-            amount: self.amount,
-            from_after: self.from_after,
-            to_after: self.to_after,
-        };
-        plain.named()
-    }
-}
-
-impl PlainMovementLine {
     fn named(self) -> Movement {
         Movement {
             part: self.part,

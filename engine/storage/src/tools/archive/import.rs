@@ -11,10 +11,9 @@ use bursar_ledger::{
 };
 use bytes::Bytes;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
-use super::earlier::{self, EarlierRecordLine};
+use super::earlier;
 use super::lines::Lines;
 use super::{
     ArchiveError, ArchiveLine, ClosingLine, ComponentLine, FORMAT, OpeningLine, RecordLine,
@@ -138,26 +137,26 @@ impl Importer<'_> {
         let (economy, format) = self.opening()?;
         if format == earlier::FORMAT {
             let mut head = Digest::ZERO;
-            return self.read_lines(&economy, progress, |importer, line: EarlierRecordLine| {
-                let hash = line.hash();
+            return self.read_lines(&economy, progress, |importer, line| {
+                let hash = line.hash;
                 importer.add_earlier(&economy, line, head)?;
                 head = hash;
                 Ok(hash)
             });
         }
-        self.read_lines(&economy, progress, |importer, line: Box<RecordLine>| {
-            importer.add_line(&economy, *line)
+        self.read_lines(&economy, progress, |importer, line| {
+            importer.add_line(&economy, line)
         })
     }
 
     /// Reads all lines after the first. `add` adds a record and returns the hash that the next one names.
-    fn read_lines<R: DeserializeOwned>(
+    fn read_lines(
         &mut self,
         economy: &EconomyId,
         progress: &mut dyn FnMut(u64, u64),
-        mut add: impl FnMut(&mut Self, R) -> Result<Digest, ArchiveError>,
+        mut add: impl FnMut(&mut Self, RecordLine) -> Result<Digest, ArchiveError>,
     ) -> Result<ImportReport, ArchiveError> {
-        let mut next = self.lines.next::<R>()?;
+        let mut next = self.lines.next()?;
         while let Some(ArchiveLine::Component(component)) = next {
             self.add_component(&component)?;
             next = self.lines.next()?;
@@ -165,7 +164,7 @@ impl Importer<'_> {
         let mut records = 0;
         let mut head = Digest::ZERO;
         while let Some(ArchiveLine::Record(record)) = next {
-            head = add(self, record)?;
+            head = add(self, *record)?;
             records += 1;
             progress(records, 0);
             next = self.lines.next()?;
@@ -185,7 +184,7 @@ impl Importer<'_> {
             format,
             version,
             economy,
-        })) = self.lines.next::<IgnoredAny>()?
+        })) = self.lines.next()?
         else {
             return Err(self.lines.wrong("this is not the first line of an export"));
         };
@@ -295,15 +294,15 @@ impl Importer<'_> {
         Ok(())
     }
 
-    /// Adds a record of format 1, whose movements have no numbers yet and whose chain begins anew.
+    /// Adds a record of format 1, whose movements have no numbers yet, to a new chain.
     fn add_earlier(
         &mut self,
         economy: &EconomyId,
-        line: EarlierRecordLine,
+        line: RecordLine,
         previous: Digest,
     ) -> Result<(), ArchiveError> {
-        self.check_epoch(line.epoch())?;
-        let read = line.into_record(economy.clone(), previous);
+        self.check_epoch(line.epoch)?;
+        let read = earlier::into_record(line, economy.clone(), previous);
         let (mut record, named) = read.map_err(|what| self.lines.wrong(what))?;
         let books = self.state.books(economy);
         let head = books.map_or(Digest::ZERO, |books| books.head());
@@ -394,7 +393,7 @@ impl Importer<'_> {
         if let Some(violation) = wrong {
             return Err(self.lines.wrong(violation));
         }
-        if self.lines.next::<IgnoredAny>()?.is_some() {
+        if self.lines.next()?.is_some() {
             return Err(self.lines.wrong("it comes after the last line"));
         }
         for (id, plugin) in books.plugins() {

@@ -4,7 +4,6 @@ use std::io::{BufRead, Read};
 
 use bursar_ledger::{Digest, Json, Sha256Writer};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::{ArchiveError, ArchiveLine, LINE_BYTES_MAX, lines_hash};
 
@@ -29,9 +28,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the next line, or `None` at the end of the input.
-    pub(super) fn next<R: DeserializeOwned>(
-        &mut self,
-    ) -> Result<Option<ArchiveLine<R>>, ArchiveError> {
+    pub(super) fn next(&mut self) -> Result<Option<ArchiveLine>, ArchiveError> {
         let mut text = Vec::new();
         let mut limited = (&mut *self.input).take(LINE_BYTES_MAX + 1);
         limited.read_until(b'\n', &mut text)?;
@@ -46,7 +43,7 @@ impl<'a> Lines<'a> {
             return Err(ArchiveError::Cut(self.line - 1));
         }
         let line = Json::parse(&text).map_err(|error| self.wrong(error))?;
-        let line = ArchiveLine::<R>::deserialize(&line).map_err(|error| self.wrong(error))?;
+        let line = ArchiveLine::deserialize(&line).map_err(|error| self.wrong(error))?;
         if let Some(before) = self.before.replace(text) {
             self.hash.text(before);
         }
