@@ -156,9 +156,7 @@ impl MaintenanceConfig {
             ..self
         }
     }
-}
 
-impl MaintenanceConfig {
     /// Returns the number of records after which a checkpoint of a state is written: as many as it has accounts, within
     /// limits, so that checkpoints cost each record about as much in a large file as in a small one.
     pub(crate) fn checkpoint_due(&self, state: &State) -> u64 {
@@ -214,11 +212,17 @@ impl Tidying {
 pub(crate) struct Slices {
     checkpoint: u64,
     written: u64,
-    /// True if all pieces were received.
-    is_whole: bool,
     /// True if the next piece was not encoded yet when it was looked for.
     waits: bool,
-    pieces: Receiver<Result<Vec<u8>, StorageError>>,
+    pieces: Receiver<EncodedPiece>,
+}
+
+/// A message of the thread that encodes a checkpoint. A thread that ended by a panic has sent no `End`.
+enum EncodedPiece {
+    Piece(Vec<u8>),
+    Failed(StorageError),
+    /// All pieces were sent.
+    End,
 }
 
 /// The result of advancing a checkpoint.
@@ -245,7 +249,6 @@ impl Slices {
         Ok(Self {
             checkpoint: log.begin_checkpoint(state)?,
             written: 0,
-            is_whole: false,
             waits: false,
             pieces: encode(state.clone(), piece_bytes)?,
         })
@@ -258,63 +261,60 @@ impl Slices {
 
     /// Writes the next piece if it is encoded.
     pub(crate) fn advance(&mut self, log: &mut impl Log) -> Result<Advance, StorageError> {
-        self.waits = false;
-        match self.pieces.try_recv() {
-            Ok(piece) => self.write(log, Some(piece?)),
-            Err(TryRecvError::Empty) => {
-                self.waits = true;
-                Ok(Advance::Waits)
-            }
-            Err(TryRecvError::Disconnected) => self.write(log, None),
+        let received = self.pieces.try_recv();
+        self.waits = matches!(received, Err(TryRecvError::Empty));
+        match received {
+            Ok(encoded) => self.write(log, encoded),
+            Err(TryRecvError::Empty) => Ok(Advance::Waits),
+            Err(TryRecvError::Disconnected) => Err(not_encoded()),
         }
     }
 
     /// Waits for the next piece and writes it.
     pub(crate) fn advance_now(&mut self, log: &mut impl Log) -> Result<Advance, StorageError> {
-        let piece = self.pieces.recv().ok().transpose()?;
-        self.write(log, piece)
+        let encoded = self.pieces.recv().map_err(|_| not_encoded())?;
+        self.write(log, encoded)
     }
 
     fn write(
         &mut self,
         log: &mut impl Log,
-        piece: Option<Vec<u8>>,
+        encoded: EncodedPiece,
     ) -> Result<Advance, StorageError> {
-        let Some(piece) = piece else {
-            // A thread that ended by a panic has sent fewer pieces than there are, and no last one.
-            if !self.is_whole {
-                let what = "internal error: a checkpoint could not be encoded";
-                return Err(StorageError::damaged(0, what));
+        match encoded {
+            EncodedPiece::Piece(piece) => {
+                log.add_piece(self.checkpoint, self.written, &piece)?;
+                self.written += 1;
+                Ok(Advance::Wrote)
             }
-            log.close_checkpoint(self.checkpoint, self.written)?;
-            return Ok(Advance::Closed);
-        };
-        // The last piece is empty and only says that all others were sent.
-        if piece.is_empty() {
-            self.is_whole = true;
-            return Ok(Advance::Wrote);
+            EncodedPiece::Failed(error) => Err(error),
+            EncodedPiece::End => {
+                log.close_checkpoint(self.checkpoint, self.written)?;
+                Ok(Advance::Closed)
+            }
         }
-        log.add_piece(self.checkpoint, self.written, &piece)?;
-        self.written += 1;
-        Ok(Advance::Wrote)
     }
+}
+
+fn not_encoded() -> StorageError {
+    StorageError::damaged(0, "internal error: a checkpoint could not be encoded")
 }
 
 /// Encodes the pieces of a checkpoint on a thread of its own, because a large state takes seconds, which requests would
 /// wait for. The thread ends early if the receiver is dropped.
-fn encode(
-    state: State,
-    piece_bytes: usize,
-) -> Result<Receiver<Result<Vec<u8>, StorageError>>, StorageError> {
+fn encode(state: State, piece_bytes: usize) -> Result<Receiver<EncodedPiece>, StorageError> {
     let (send, pieces_ready) = sync_channel(PIECES_READY);
     let thread = std::thread::Builder::new().name("checkpoint".into());
     let spawned = thread.spawn(move || {
         lower_priority();
-        for piece in pieces(state, piece_bytes).chain([Ok(Vec::new())]) {
-            if send.send(piece).is_err() {
+        for piece in pieces(state, piece_bytes) {
+            let encoded = piece.map_or_else(EncodedPiece::Failed, EncodedPiece::Piece);
+            if send.send(encoded).is_err() {
                 return;
             }
         }
+        // The receiver may be gone.
+        drop(send.send(EncodedPiece::End));
     });
     spawned.map_err(|error| StorageError::damaged(0, error))?;
     Ok(pieces_ready)

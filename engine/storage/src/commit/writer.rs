@@ -318,9 +318,8 @@ impl<L: Log> Writer<L> {
         calls.fold(self.clock.now(), Timestamp::max)
     }
 
-    /// Does the work between batches: a slice of a checkpoint, a look at the write-ahead log. It does one
-    /// kind at a time, so that the sum is bounded too, but for the order of accounts, which must keep up
-    /// with what is committed.
+    /// Does the work between batches: a slice of a checkpoint, or a copy of the write-ahead log into the file. It does
+    /// one kind at a time, so that the sum is bounded, too.
     fn upkeep(&mut self, idle: bool) -> Result<(), StorageError> {
         if idle {
             self.write_notes()?;
