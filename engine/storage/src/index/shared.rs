@@ -192,8 +192,7 @@ impl IndexShared {
     /// Hands the records of a large tail to the builder, unless the index would be behind then.
     pub(super) fn freeze_if_large(&self) {
         let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
-        let is_large =
-            active.records() >= LARGE_TAIL as u64 || active.side_count() >= LARGE_TAIL;
+        let is_large = active.records() >= LARGE_TAIL as u64 || active.side_count() >= LARGE_TAIL;
         let waiting = self.view.load().frozen.len();
         if is_large && waiting + 1 < self.config.frozen_max {
             self.freeze(&mut active);

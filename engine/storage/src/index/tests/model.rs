@@ -7,10 +7,11 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::memory_folder::Numbers;
-use crate::index::entry::{MovementEntry, MovementSides, RecordEntries};
+use crate::index::entry::{FingerprintEntry, MovementEntry, MovementSides, RecordEntries};
 use crate::index::error::IndexError;
 use crate::index::identity::LogIdentity;
 use crate::index::record_index::Index;
+use crate::index::scan::MergedEntries;
 
 /// The economies, accounts and assets of histories: few, so that they meet often.
 const ECONOMIES: u64 = 3;
@@ -206,15 +207,7 @@ impl Model {
             let found = index.records_of_key(1, &format!("absent {absent}"))?;
             assert!(found.is_empty(), "{absent}: {found:?}");
         }
-        let found: Result<Vec<_>, _> = index.each_key(u64::MAX).collect();
-        let found = found?;
-        assert!(
-            found
-                .iter()
-                .map(|entry| (entry.fingerprint, entry.record))
-                .eq(entries)
-        );
-        Ok(())
+        compare_fingerprints(index.each_key(u64::MAX), entries)
     }
 
     fn compare_ids(&self, index: &Index) -> Result<(), IndexError> {
@@ -229,15 +222,7 @@ impl Model {
             entries.extend(records.iter().map(|record| (fingerprint, *record)));
         }
         assert!(index.records_of_id(1, &[255; 16])?.is_empty());
-        let found: Result<Vec<_>, _> = index.each_id(u64::MAX).collect();
-        let found = found?;
-        assert!(
-            found
-                .iter()
-                .map(|entry| (entry.fingerprint, entry.record))
-                .eq(entries)
-        );
-        Ok(())
+        compare_fingerprints(index.each_id(u64::MAX), entries)
     }
 
     fn compare_sequence(&self, index: &Index) -> Result<(), IndexError> {
@@ -311,4 +296,16 @@ impl Model {
         assert!(found.eq(all));
         Ok(())
     }
+}
+
+/// Compares all fingerprints of an index with the expected ones.
+fn compare_fingerprints(
+    found: MergedEntries<FingerprintEntry>,
+    expected: BTreeSet<(u64, u64)>,
+) -> Result<(), IndexError> {
+    let found: Result<Vec<_>, _> = found.collect();
+    let found = found?;
+    let found = found.iter().map(|entry| (entry.fingerprint, entry.record));
+    assert!(found.eq(expected));
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Indexes that do not belong to the log: each is removed, and the next one begins empty.
 
+use super::memory_folder::MemoryFolder;
 use super::model::{Model, TestLog};
 use super::{fill, open, written};
 use crate::index::opening::{DiscardReason, IndexOrigin};
@@ -124,15 +125,16 @@ fn each_missing_or_shortened_file_is_found() {
     let model = Model::random(100, 1);
     let folder = written(&model);
     for (name, length) in folder.files() {
-        let lost = folder.copy();
-        lost.lose(&name);
-        assert_eq!(open(&lost, &model.log, false).indexed(), 0, "{name}");
-        let shortened = folder.copy();
-        shortened.damage(&name, |bytes| bytes.truncate(length - 1));
-        assert_eq!(open(&shortened, &model.log, false).indexed(), 0, "{name}");
-        let longer = folder.copy();
-        longer.damage(&name, |bytes| bytes.push(0));
-        assert_eq!(open(&longer, &model.log, false).indexed(), 0, "{name}");
+        let changes: [&dyn Fn(&MemoryFolder); 3] = [
+            &|folder| folder.lose(&name),
+            &|folder| folder.damage(&name, |bytes| bytes.truncate(length - 1)),
+            &|folder| folder.damage(&name, |bytes| bytes.push(0)),
+        ];
+        for change in changes {
+            let changed = folder.copy();
+            change(&changed);
+            assert_eq!(open(&changed, &model.log, false).indexed(), 0, "{name}");
+        }
     }
 }
 
