@@ -1,9 +1,9 @@
 //! Checkpoints: the state after some record, stored so that a start need not apply all records.
 //!
 //! A piece of a checkpoint is lines of text, compressed: `+NUMBER NAME` begins an economy, and each further line is an
-//! entry of it, as JSON or, for most accounts, in a shorter form (see [`plain_account`]). The closing row of a checkpoint has a digest of all its pieces, and its record must be in the
-//! log. If either check fails, the checkpoint is ignored, and the state is rebuilt from the first record. This gives
-//! the same state and takes longer.
+//! entry of it, as JSON or, for most accounts, in a shorter form (see [`plain_account`]). The closing row of a checkpoint
+//! has a digest of all its pieces, and its record must be in the log. If either check fails, the checkpoint is ignored,
+//! and the state is rebuilt from the first record. This gives the same state and takes longer.
 
 mod plain_account;
 
@@ -49,13 +49,9 @@ pub(crate) fn pieces(
     state: State,
     piece_bytes: usize,
 ) -> impl Iterator<Item = Result<Vec<u8>>> + Send {
-    let numbered: Vec<(EconomyId, EconomyNumber)> = state
-        .numbered()
-        .map(|(economy, number, _)| (economy.clone(), number))
-        .collect();
-    let lines = numbered.into_iter().flat_map(move |(economy, number)| {
-        let books = state.books(&economy).map(|books| Books::clone(books));
-        let entries = books.into_iter().flat_map(Books::into_entries);
+    let numbered = state.economies.into_iter().zip(state.numbers);
+    let lines = numbered.flat_map(|((economy, books), (_, number))| {
+        let entries = Books::clone(&books).into_entries();
         let first = CheckpointLine::Economy(economy, number);
         std::iter::once(first).chain(entries.map(|entry| CheckpointLine::Entry(Box::new(entry))))
     });

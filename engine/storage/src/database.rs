@@ -244,7 +244,8 @@ mod tests {
             std::fs::write(path, "").expect("an empty file");
         }
         let database = Database::open_new(&source).expect("a file");
-        let filled = database.batch("CREATE TABLE numbers (number INTEGER); INSERT INTO numbers VALUES (7)");
+        let filled =
+            database.batch("CREATE TABLE numbers (number INTEGER); INSERT INTO numbers VALUES (7)");
         filled.expect("a row");
         let copying = Database::open_copy(&copy, &source).expect("both files");
         let number = copying.number("SELECT number FROM source.numbers");

@@ -10,6 +10,7 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::error::StorageError;
 use crate::log::frame::Frame;
+use crate::log::reader::each_record;
 use crate::record::{ChainLink, EconomyNumber, Record};
 
 /// The state of a file after a record. The writer publishes it after each commit, and a checkpoint stores it.
@@ -54,6 +55,12 @@ impl State {
     /// Returns the books of an economy.
     pub fn books(&self, economy: &EconomyId) -> Option<&Arc<Books>> {
         self.economies.get(economy)
+    }
+
+    /// Returns the books of a record's economy, in which the names of its accounts are found.
+    pub(crate) fn books_of(&self, record: &Record) -> Result<&Books, StorageError> {
+        let books = self.books(&record.economy).map(|books| &**books);
+        books.ok_or_else(|| StorageError::damaged(record.id, "its economy is missing"))
     }
 
     /// Returns all economies in the order of their names.
@@ -156,11 +163,11 @@ impl State {
 
     /// Applies all records of the next frame of the log and checks them.
     pub(crate) fn replay_frame(&mut self, frame: &Frame) -> Result<(), StorageError> {
-        let mut reader = frame.reader();
-        while let Some((record, link)) = reader.next()? {
+        let previous = self.log_head;
+        each_record(frame, &previous, |record, link| {
             self.replay(&record, &link)?;
-        }
-        reader.finish(&self.log_head)?;
+            Ok(true)
+        })?;
         self.close_frame(frame)
     }
 

@@ -246,7 +246,7 @@ impl Log for FileLog {
     fn load(&mut self) -> Result<State> {
         let (state, checkpointed) = checkpoint::load(&self.database)?;
         self.checkpointed = checkpointed;
-        indexing::catch_up(&self.database, &self.index)?;
+        self.catch_up()?;
         Ok(state)
     }
 

@@ -43,6 +43,23 @@ pub(crate) fn each_frame(
     })
 }
 
+/// Passes the records of a frame with their hashes to `each` until it returns false, and checks after the last one that
+/// the frame follows the one with the hash `previous`. Returns false if `each` did.
+pub(crate) fn each_record(
+    frame: &Frame,
+    previous: &Digest,
+    mut each: impl FnMut(Record, ChainLink) -> Result<bool>,
+) -> Result<bool> {
+    let mut reader = frame.reader();
+    while let Some((record, link)) = reader.next()? {
+        if !each(record, link)? {
+            return Ok(false);
+        }
+    }
+    reader.finish(previous)?;
+    Ok(true)
+}
+
 /// Returns the number of the newest record in a file; 0 if it has none.
 pub(crate) fn last_record(database: &Database) -> Result<u64> {
     let mut read = database.prepare("SELECT id, records FROM frames ORDER BY id DESC LIMIT 1")?;

@@ -8,7 +8,7 @@ use bursar_ledger::{Act, Books, CallResult, Digest, EconomyId, Timestamp};
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::file::lock::FileLock;
-use crate::log::reader::{each_frame, last_record};
+use crate::log::reader::{each_frame, each_record, last_record};
 use crate::record::Record;
 use crate::state::State;
 use crate::tools::offline::there;
@@ -69,21 +69,21 @@ impl PastCalls {
         let last = last_record(&self.database)?;
         let mut state = State::default();
         each_frame(&self.database, 0, |frame| {
-            let mut reader = frame.reader();
-            while let Some((record, link)) = reader.next()? {
+            let previous = state.log_head;
+            let is_read = each_record(&frame, &previous, |record, link| {
                 let is_call = record.economy == *economy && record.kind == "call";
                 let before = is_call.then(|| state.books(economy).cloned()).flatten();
                 state.replay(&record, &link)?;
                 progress(state.records(), last);
-                if let Some(books) = before
-                    && !take(past_call(record, Books::clone(&books))?)
-                {
-                    return Ok(false);
+                match before {
+                    Some(books) => Ok(take(past_call(record, Books::clone(&books))?)),
+                    None => Ok(true),
                 }
+            })?;
+            if is_read {
+                state.close_frame(&frame)?;
             }
-            reader.finish(&state.log_head)?;
-            state.close_frame(&frame)?;
-            Ok(true)
+            Ok(is_read)
         })
     }
 }

@@ -80,7 +80,7 @@ fn read(
     let (_, link) = chained.ok_or_else(|| StorageError::damaged(record.id, "it is missing"))?;
     Ok(CallRecord {
         changes: record.changes()?,
-        movements: record.named_movements(source.books(economy, &record)?)?,
+        movements: record.named_movements(source.state.books_of(&record)?)?,
         seq: record.seq,
         version: record.version,
         recorded_at: record.recorded_at,

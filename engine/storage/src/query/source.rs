@@ -21,12 +21,6 @@ impl QuerySource<'_> {
         self.state.number(economy)
     }
 
-    /// Returns the books in which the names of a record's accounts are found.
-    pub(crate) fn books(&self, economy: &EconomyId, record: &Record) -> Result<&Books> {
-        let books = self.state.books(economy).map(|books| &**books);
-        books.ok_or_else(|| StorageError::damaged(record.id, "its economy is missing"))
-    }
-
     /// Returns the records of an economy that are found by an id, oldest first.
     pub(crate) fn records_of_id(
         &mut self,

@@ -150,7 +150,7 @@ fn find_transfer(
             continue;
         }
         if let Some(part) = movements_part(&record, id)? {
-            let books = source.books(economy, &record)?;
+            let books = source.state.books_of(&record)?;
             let movements = named_part(&record, part, books)?;
             return Ok(Some((record, movements)));
         }

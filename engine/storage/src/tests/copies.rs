@@ -80,7 +80,8 @@ fn a_copy_has_all_rows_of_all_tables_and_the_same_schema() {
     };
     assert_eq!(schema(&to), schema(&path));
     let checked = Database::open_reader(&to).expect("it opens");
-    let faults = checked.number("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'");
+    let faults =
+        checked.number("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'");
     assert_eq!(faults.expect("a check"), 0);
 }
 
@@ -96,14 +97,13 @@ fn the_check_of_pages_ends_when_the_log_grows_too_large() {
         pace: BackgroundPace::unhindered(),
         ..Watch::alone(&cancel)
     };
-    let run = |wal: &Wal, sql: &str| {
-        watch.long_statement(&database, wal, || database.number(sql))
-    };
+    let run = |wal: &Wal, sql: &str| watch.long_statement(&database, wal, || database.number(sql));
     let wal = Wal::of(&path, 100);
     let soon = run(&wal, "SELECT 7").expect("a number");
     assert_eq!(soon, Some(7));
     std::fs::write(&log, [0; 101]).expect("a longer log");
-    let without_end = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+    let without_end =
+        "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
     let ended = run(&wal, without_end).expect("it is no error");
     assert_eq!(ended, None);
 }

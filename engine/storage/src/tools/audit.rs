@@ -33,7 +33,7 @@ use crate::error::StorageError;
 use crate::index::Index;
 use crate::log::frame::Frame;
 use crate::log::indexing;
-use crate::log::reader::{LogReader, each_frame, last_record};
+use crate::log::reader::{LogReader, each_frame, each_record, last_record};
 use crate::query::source::QuerySource;
 use crate::schema;
 use crate::state::State;
@@ -261,14 +261,14 @@ impl<'a> Auditor<'a> {
         watch: &Watch<'_>,
         done: &mut dyn FnMut(u64),
     ) -> Result<(), StorageError> {
-        let mut reader = frame.reader();
-        while let Some((record, link)) = reader.next()? {
+        let previous = self.state.log_head;
+        each_record(frame, &previous, |record, link| {
             self.check_record(&record, &link)?;
             done(record.id);
             watch.pace.step();
             watch.cancel.check()?;
-        }
-        reader.finish(&self.state.log_head)?;
+            Ok(true)
+        })?;
         self.state.close_frame(frame)
     }
 

@@ -18,9 +18,9 @@ use crate::cancel::Cancel;
 use crate::database::{Database, Statement};
 use crate::error::StorageError;
 use crate::file::stamp::Stamp;
+use crate::rows;
 use crate::tools::partial::NewFileError;
 use crate::wal::Wal;
-use crate::rows;
 
 /// The bytes of the rows that one statement copies. The last row may exceed it.
 const SLICE_BYTES: u64 = 256 << 10;

@@ -3,13 +3,13 @@
 use std::io;
 use std::path::Path;
 
-use bursar_ledger::{Books, Digest, EconomyId, Movement, Timestamp};
+use bursar_ledger::{Digest, EconomyId, Movement, Timestamp};
 
 use crate::checkpoint;
 use crate::database::Database;
 use crate::error::StorageError;
 use crate::log::frame::Frame;
-use crate::log::reader::{LogReader, each_frame, head_at};
+use crate::log::reader::{LogReader, each_frame, each_record, head_at};
 use crate::record::{ChainLink, Outcome, Record};
 use crate::schema;
 use crate::state::State;
@@ -87,9 +87,9 @@ impl ListedRecord {
     pub(crate) fn of(
         record: Record,
         link: &ChainLink,
-        books: &Books,
+        state: &State,
     ) -> Result<Self, StorageError> {
-        let movements = record.named_movements(books)?;
+        let movements = record.named_movements(state.books_of(&record)?)?;
         let answer = String::from_utf8(record.answer.to_vec())
             .map_err(|error| StorageError::damaged(record.id, error))?;
         Ok(Self {
@@ -209,30 +209,30 @@ impl Lister<'_> {
 
     /// Passes the selected records of a frame on. Returns false if no later frame is needed.
     fn list_frame(&mut self, frame: &Frame) -> Result<bool, StorageError> {
-        let mut reader = frame.reader();
-        while let Some((record, link)) = reader.next()? {
-            if record.id > self.state.record {
-                return Ok(false);
-            }
-            if !self.is_selected(&record) {
-                continue;
-            }
-            let books = self.state.books(&record.economy);
-            let books =
-                books.ok_or_else(|| StorageError::damaged(record.id, "its economy is missing"))?;
-            let listed = ListedRecord::of(record, &link, books)?;
-            if let Err(error) = (self.take)(listed) {
-                self.failed = Some(error);
-                return Ok(false);
-            }
-            self.left -= 1;
-            if self.left == 0 {
-                return Ok(false);
-            }
+        let previous = self.head;
+        let is_read = each_record(frame, &previous, |record, link| self.list(record, &link))?;
+        if !is_read {
+            return Ok(false);
         }
-        reader.finish(&self.head)?;
         self.head = frame.head;
         Ok(frame.next_record() <= self.state.record)
+    }
+
+    /// Passes a record on if it is selected. Returns false if no later record is needed.
+    fn list(&mut self, record: Record, link: &ChainLink) -> Result<bool, StorageError> {
+        if record.id > self.state.record {
+            return Ok(false);
+        }
+        if !self.is_selected(&record) {
+            return Ok(true);
+        }
+        let listed = ListedRecord::of(record, link, self.state)?;
+        if let Err(error) = (self.take)(listed) {
+            self.failed = Some(error);
+            return Ok(false);
+        }
+        self.left -= 1;
+        Ok(self.left > 0)
     }
 
     fn is_selected(&self, record: &Record) -> bool {

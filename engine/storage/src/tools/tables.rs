@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::database::Database;
 use crate::error::StorageError;
-use crate::log::reader::{each_frame, last_record};
+use crate::log::reader::{each_frame, each_record, last_record};
 use crate::schema;
 use crate::state::State;
 use crate::tools::listing::ListedRecord;
@@ -67,15 +67,13 @@ fn fill(path: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<St
     let mut rows = RecordTables::open(&tables)?;
     let mut state = State::default();
     each_frame(&log, 0, |frame| {
-        let mut reader = frame.reader();
-        while let Some((record, link)) = reader.next()? {
+        let previous = state.log_head;
+        each_record(&frame, &previous, |record, link| {
             state.replay(&record, &link)?;
-            let books = state.books(&record.economy);
-            let books =
-                books.ok_or_else(|| StorageError::damaged(record.id, "its economy is missing"))?;
-            rows.add(ListedRecord::of(record, &link, books)?)?;
-        }
-        reader.finish(&state.log_head)?;
+            let listed = ListedRecord::of(record, &link, &state)?;
+            rows.add(listed)?;
+            Ok(true)
+        })?;
         state.close_frame(&frame)?;
         progress(state.record, last);
         Ok(true)

@@ -85,10 +85,7 @@ impl Auditor<'_> {
 
     /// Returns the movements of the record that was applied last, by name.
     fn movements(&self, record: &Record) -> Result<Vec<Movement>, StorageError> {
-        let books = self.state.books(&record.economy);
-        let books =
-            books.ok_or_else(|| StorageError::damaged(record.id, "its economy is missing"))?;
-        record.named_movements(books)
+        record.named_movements(self.state.books_of(record)?)
     }
 
     /// Checks that a reversal reverses an earlier transfer.
