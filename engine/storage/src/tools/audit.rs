@@ -7,6 +7,9 @@
 //! It reads the log in slices, each under its own snapshot of the file. The write-ahead log can restart
 //! between two slices. Records never change, so the slices fit together.
 
+mod auditor;
+mod books;
+mod conclusion;
 mod heads;
 mod indexed;
 mod records;
@@ -14,11 +17,9 @@ mod report;
 mod tables;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use bursar_ledger::{AccountId, AssetId, AssetKind, Books, EconomyId, Violation, check};
-
+pub(crate) use auditor::AuditInput;
 pub use heads::{HEADS_MAX, HeadError, SeenHead};
 pub(crate) use report::heads_of;
 pub use report::{AuditReport, EconomyHead, FoundHead, LimitBreach, Promise};
@@ -28,19 +29,18 @@ pub(crate) use watch::Watch;
 use crate::cancel::Cancel;
 use crate::checkpoint::{self, Checkpoint};
 use crate::commit::submission::Render;
-use crate::database::{Database, Statement};
+use crate::database::Database;
 use crate::error::StorageError;
-use crate::index::Index;
 use crate::log::frame::Frame;
 use crate::log::indexing;
-use crate::log::reader::{LogReader, each_frame, each_record, last_record};
-use crate::query::source::QuerySource;
+use crate::log::reader::{each_frame, each_record, last_record};
 use crate::schema;
 use crate::state::State;
 use crate::time::clock::Mark;
 use crate::time::mark;
 use crate::wal::Wal;
-use report::{Counts, P};
+use auditor::Auditor;
+use report::P;
 
 /// The largest number of records that are read under one snapshot of the file. A snapshot keeps the
 /// write-ahead log from restarting.
@@ -92,17 +92,6 @@ pub(crate) fn audit_whole(
     Ok(report)
 }
 
-/// The values with which an audit compares a file.
-pub(crate) struct AuditInput<'a> {
-    /// The state in use. The audit reads up to its record, or to the newest record if there is none because
-    /// the file could not be loaded.
-    pub(crate) state: Option<&'a State>,
-    /// Heads that a client has seen before.
-    pub(crate) heads: &'a [SeenHead],
-    /// The index of the file, which is compared with the log; none if it is not used.
-    pub(crate) index: Option<&'a Index>,
-}
-
 /// Checks a file. Calls `progress` after each record, with its number and that of the last record.
 pub(crate) fn audit(
     path: &Path,
@@ -151,56 +140,16 @@ pub(crate) fn audit(
     Ok(auditor.report())
 }
 
-struct Auditor<'a> {
-    state: State,
-    render: Render,
-    /// The epoch of each economy's newest record.
-    epochs: BTreeMap<EconomyId, u64>,
-    heads: heads::Heads,
-    log: LogReader,
-    index: Option<&'a Index>,
-    /// The entries that the records give, to compare with those of the index.
-    expected: indexed::EntrySums,
-    find_component: Statement,
-    findings: BTreeMap<u8, Vec<String>>,
-    /// The record that last changed the limits of an account, or moved its balance beyond them by force.
-    limits_set: BTreeMap<(EconomyId, AccountId, AssetId), u64>,
-    outside: Vec<LimitBreach>,
-    checkpoint_met: Option<u64>,
-    /// True if the pages of the file were checked; false if the write-ahead log grew too much meanwhile.
-    pages_checked: bool,
-    counts: Counts,
-}
-
-impl<'a> Auditor<'a> {
-    fn new(
-        database: &Database,
-        render: Render,
-        against: &AuditInput<'a>,
-    ) -> Result<Self, StorageError> {
-        Ok(Self {
-            state: State::default(),
-            render,
-            epochs: BTreeMap::new(),
-            heads: heads::Heads::new(against.heads),
-            log: LogReader::open(database)?,
-            index: against.index,
-            expected: indexed::EntrySums::new(),
-            find_component: database.prepare("SELECT bytes FROM components WHERE digest = ?1")?,
-            findings: BTreeMap::new(),
-            limits_set: BTreeMap::new(),
-            outside: Vec::new(),
-            checkpoint_met: None,
-            pages_checked: false,
-            counts: Counts::default(),
-        })
-    }
-
-    fn find(&mut self, promise: P, what: impl std::fmt::Display) {
-        self.findings
-            .entry(promise as u8)
-            .or_default()
-            .push(what.to_string());
+impl Auditor<'_> {
+    /// Checks that the index has the entries of all records up to the last one, and no others.
+    fn check_index(&mut self, watch: &Watch<'_>) -> Result<(), StorageError> {
+        if let Some(index) = self.index {
+            let findings = self.expected.compare(index, self.state.record, watch)?;
+            for (promise, what) in findings {
+                self.find(promise, what);
+            }
+        }
+        Ok(())
     }
 
     /// Checks the next records. Returns false if a record is missing, damaged or cannot be applied.
@@ -272,79 +221,6 @@ impl<'a> Auditor<'a> {
         self.state.close_frame(frame)
     }
 
-    /// Runs a query up to the record that was checked last. Returns none if there is no index.
-    fn query<T>(
-        &mut self,
-        query: impl FnOnce(&mut QuerySource<'_>) -> Result<T, StorageError>,
-    ) -> Result<Option<T>, StorageError> {
-        let Some(index) = self.index else {
-            return Ok(None);
-        };
-        let mut source = QuerySource {
-            log: &mut self.log,
-            index,
-            state: &self.state,
-        };
-        query(&mut source).map(Some)
-    }
-
-    fn check_books(&mut self) {
-        let economies = self.state.economies.clone();
-        for (economy, books) in &economies {
-            for violation in check(books) {
-                self.judge(economy, books, violation);
-            }
-        }
-    }
-
-    fn judge(&mut self, economy: &EconomyId, books: &Books, violation: Violation) {
-        let what = format!("{economy}: {violation}");
-        match violation {
-            Violation::NotConserved { .. } | Violation::UnknownAsset { .. } => {
-                self.find(P::Conservation, what);
-            }
-            // Items have no credit, and no admin can take them below zero.
-            Violation::BelowFloor { ref asset, .. } if is_item(books, asset) => {
-                self.find(P::Limits, what);
-            }
-            Violation::BelowFloor { account, asset, .. }
-            | Violation::AboveCeiling { account, asset, .. }
-            | Violation::OverHeld { account, asset, .. } => {
-                let place = (economy.clone(), account, asset);
-                match self.limits_set.get(&place) {
-                    // The movements were decided again. So only a change of limits, or a forced reversal,
-                    // explains a balance beyond them.
-                    Some(seq) if books.account(&place.1).is_some() => {
-                        let economy = economy.clone();
-                        let explained_by_seq = *seq;
-                        self.outside.push(LimitBreach {
-                            economy,
-                            what,
-                            explained_by_seq,
-                        });
-                    }
-                    Some(_) | None => self.find(P::Limits, what),
-                }
-            }
-            Violation::ForeignIssuer { .. } | Violation::NameOfAnother { .. } => {
-                self.find(P::Authority, what);
-            }
-            Violation::LooseReversal { .. } => self.find(P::Explainable, what),
-            Violation::OutOfRange { .. }
-            | Violation::CreditOnItem { .. }
-            | Violation::AccountMisnumbered { .. }
-            | Violation::AssetMisnumbered { .. }
-            | Violation::AccountNumbersMiscounted { .. }
-            | Violation::AssetNumbersMiscounted { .. }
-            | Violation::LimitWithoutBalance { .. }
-            | Violation::HeldMiscounted { .. }
-            | Violation::ClosedWithHolds { .. }
-            | Violation::SwitchedOffAndOn { .. }
-            | Violation::UsageMiscounted { .. }
-            | Violation::StateMiscounted { .. } => self.find(P::Limits, what),
-        }
-    }
-
     /// Checks the pages of the file, in one statement. If the write-ahead log grows too much meanwhile, the
     /// check is cancelled, and the report says so. A backup can be checked instead.
     fn check_pages(
@@ -372,9 +248,4 @@ impl<'a> Auditor<'a> {
         }
         Ok(())
     }
-}
-
-fn is_item(books: &Books, asset: &AssetId) -> bool {
-    let found = books.asset(asset);
-    found.is_some_and(|found| found.kind == AssetKind::Item)
 }

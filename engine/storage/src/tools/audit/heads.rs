@@ -9,8 +9,7 @@ use std::str::FromStr;
 
 use bursar_ledger::{Digest, EconomyId};
 
-use super::Auditor;
-use super::report::{FoundHead, P};
+use super::report::FoundHead;
 use crate::record::Record;
 
 /// The maximum number of heads that one audit looks for.
@@ -96,23 +95,6 @@ impl Heads {
     /// Returns all heads and the records that have them.
     pub(super) fn all(&self) -> Vec<FoundHead> {
         self.seen.values().flatten().cloned().collect()
-    }
-}
-
-impl Auditor<'_> {
-    /// Describes each head that no record has.
-    pub(super) fn check_heads(&mut self) {
-        for FoundHead { economy, head, .. } in self.heads.all().iter().filter(|it| it.seq.is_none())
-        {
-            let whose = economy
-                .as_ref()
-                .map_or_else(|| "any economy".into(), |it| format!("`{it}`"));
-            let what = format!(
-                "no record of {whose} has the hash {head}, which was reported before: \
-                 records were removed, or all of them were rewritten"
-            );
-            self.find(P::Explainable, what);
-        }
     }
 }
 

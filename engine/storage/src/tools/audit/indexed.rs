@@ -5,7 +5,6 @@
 
 use std::hash::{BuildHasher, Hash, RandomState};
 
-use super::Auditor;
 use super::report::P;
 use super::watch::Watch;
 use crate::error::StorageError;
@@ -82,14 +81,15 @@ impl EntrySums {
     }
 }
 
-impl Auditor<'_> {
-    /// Checks that the index has the entries of all records up to the last one, and no others.
-    pub(super) fn check_index(&mut self, watch: &Watch<'_>) -> Result<(), StorageError> {
-        let Some(index) = self.index else {
-            return Ok(());
-        };
-        let last = self.state.record;
-        let hashers = &self.expected.hashers;
+impl EntrySums {
+    /// Compares all entries of the index up to the last record with these. Returns the findings.
+    pub(super) fn compare(
+        &self,
+        index: &Index,
+        last: u64,
+        watch: &Watch<'_>,
+    ) -> Result<Vec<(P, String)>, StorageError> {
+        let hashers = &self.hashers;
         let keys = sum(index.each_key(last), last, watch, |sum, entry| {
             sum.add(hashers, (entry.fingerprint, entry.record));
         });
@@ -104,31 +104,29 @@ impl Auditor<'_> {
             let side = (group, entry.movement, entry.record, entry.after);
             sum.add(hashers, side);
         });
-        let expected = &self.expected;
         let compared = [
-            (P::ExactlyOnce, "keys", keys, expected.keys),
-            (P::Explainable, "ids", ids, expected.ids),
-            (P::Explainable, "numbers", sequence, expected.sequence),
-            (P::Explainable, "movements", sides, expected.sides),
+            (P::ExactlyOnce, "keys", keys, self.keys),
+            (P::Explainable, "ids", ids, self.ids),
+            (P::Explainable, "numbers", sequence, self.sequence),
+            (P::Explainable, "movements", sides, self.sides),
         ];
+        let mut findings = Vec::new();
         for (promise, what, found, expected) in compared {
             match found {
                 Ok(found) if found == expected => {}
                 Ok(found) if found.count == expected.count => {
-                    self.find(
-                        promise,
-                        format!("the {what} in the index are not those of the log"),
-                    );
+                    let what = format!("the {what} in the index are not those of the log");
+                    findings.push((promise, what));
                 }
                 Ok(found) => {
                     let counts = format!("{} and the log {}", found.count, expected.count);
-                    self.find(promise, format!("the index has {counts} {what}"));
+                    findings.push((promise, format!("the index has {counts} {what}")));
                 }
                 Err(ReadError::Cancelled(error)) => return Err(error),
-                Err(ReadError::Index(error)) => self.find(P::Durable, error),
+                Err(ReadError::Index(error)) => findings.push((P::Durable, error.to_string())),
             }
         }
-        Ok(())
+        Ok(findings)
     }
 }
 

@@ -8,7 +8,7 @@ use bursar_ledger::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Auditor;
+use super::auditor::Auditor;
 use super::report::P;
 use crate::commit::submission::ActOutcome;
 use crate::error::StorageError;

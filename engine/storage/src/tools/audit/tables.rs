@@ -2,7 +2,7 @@
 
 use bursar_ledger::Digest;
 
-use super::Auditor;
+use super::auditor::Auditor;
 use super::report::P;
 use crate::database::{Database, integer};
 use crate::error::StorageError;
