@@ -43,9 +43,9 @@ pub enum StorageError {
         /// The newest schema that this version knows.
         known: i64,
     },
-    /// An earlier build wrote the file, with a journal that this version does not read.
+    /// An earlier build wrote the file, with a log of rows that this version does not read.
     #[error(
-        "the file has schema {found} and was written by an earlier build, which kept a journal of rows. Run \
+        "the file has schema {found} and was written by an earlier build, which kept a log of rows. Run \
          `bursar export` of that build for each economy, and import the lines into a new file"
     )]
     TooOld {
@@ -98,7 +98,7 @@ pub enum StorageError {
         may_heal: bool,
     },
     /// The file is inconsistent.
-    #[error("the journal is damaged at record {record}: {what}")]
+    #[error("the log is damaged at record {record}: {what}")]
     Damaged {
         /// The record at which the damage was found.
         record: u64,

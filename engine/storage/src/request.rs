@@ -47,7 +47,7 @@ impl FromStr for IdempotencyKey {
 
 /// A request as one canonical text of method, path and body. Members are sorted, and absent members stay absent.
 ///
-/// The journal stores the request itself and not a digest, so that a repeated key can be answered with the first
+/// The log stores the request itself and not a digest, so that a repeated key can be answered with the first
 /// difference, and so that people can read the request later.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request(Arc<str>);

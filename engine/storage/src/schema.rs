@@ -14,7 +14,7 @@ pub(crate) const APPLICATION_ID: i64 = 0x4252_5352;
 /// migration is never edited.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_log.sql")];
 
-/// The number of the first of these schemas. Those before it are of builds that kept a journal of rows.
+/// The number of the first of these schemas. Those before it are of builds that kept rows instead of frames.
 const FIRST: i64 = 4;
 
 /// The stamp of a file.
@@ -73,7 +73,7 @@ pub(crate) fn check_version(found: i64) -> Result<(), StorageError> {
 }
 
 /// Describes the difference between the tables, indexes and triggers of a file and the expected ones; none if
-/// they are equal. The triggers that protect the journal must exist, and there must be no others.
+/// they are equal. The triggers that protect the log must exist, and there must be no others.
 pub(crate) fn difference(database: &Database) -> Result<Option<String>, StorageError> {
     let ours = Database::in_memory()?;
     migrate(&ours)?;
@@ -83,7 +83,9 @@ pub(crate) fn difference(database: &Database) -> Result<Option<String>, StorageE
     let foreign = found.difference(&ours).next();
     Ok(match (missing, foreign) {
         (Some((name, _)), _) => Some(format!("`{name}` is missing in the file, or was altered")),
-        (None, Some((name, _))) => Some(format!("`{name}` was added to the file by somebody")),
+        (None, Some((name, _))) => {
+            Some(format!("`{name}` was added to the file by another program"))
+        }
         (None, None) => None,
     })
 }

@@ -1,4 +1,4 @@
-//! The progress of webhooks, which is kept in notes next to the journal.
+//! The progress of webhooks, which is kept in notes next to the log.
 
 pub(crate) mod delivery;
 pub(crate) mod notes;

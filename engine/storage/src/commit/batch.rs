@@ -80,7 +80,7 @@ impl Batch {
     }
 
     /// Ends due holds, oldest due time first, up to the limit of a batch. This precedes all requests. A hold
-    /// that cannot be ended, because of an internal error or an altered journal, delays only other holds of
+    /// that cannot be ended, because of an internal error or an altered log, delays only other holds of
     /// its economy.
     pub(crate) fn end_holds(mut self) -> Self {
         let mut passed = BTreeSet::new();
@@ -149,7 +149,7 @@ impl Batch {
             };
             let economy = &submission.economy;
             let kind = submission.act.kind();
-            tracing::error!(%economy, kind, what, "a bug was met in a request; nothing of it stays");
+            tracing::error!(%economy, kind, what, "internal error in a request; nothing of it is kept");
             self.state = state;
             self.appended.truncate(records);
             self.keys.retain(|_, record| *record < records);

@@ -74,7 +74,7 @@ mod tests {
     }
 
     fn serve(turns: &mut Turns, work: u64, waits: bool) -> String {
-        let first = turns.first().expect("somebody waits").to_string();
+        let first = turns.first().expect("one waits").to_string();
         turns.served(work, waits);
         first
     }
@@ -133,7 +133,7 @@ mod tests {
         serve(&mut turns, 3, true);
         serve(&mut turns, 3, false);
         turns.catch_up();
-        assert!(turns.ahead.is_empty(), "nobody waits: all begin anew");
+        assert!(turns.ahead.is_empty(), "no one waits: all begin again");
         turns.join(economy("a"));
         turns.join(economy("b"));
         serve(&mut turns, 10, false);

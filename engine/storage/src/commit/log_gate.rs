@@ -77,7 +77,7 @@ mod tests {
     fn slices_make_way_for_the_writer_and_go_on_after() {
         let gate = LogGate::default();
         gate.settle(true);
-        assert!(!gate.is_wanted(), "nobody stands in the way");
+        assert!(!gate.is_wanted(), "no slice is being read");
         let slice = gate.enter();
         gate.settle(false);
         assert!(!gate.is_wanted());

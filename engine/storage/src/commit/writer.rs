@@ -2,7 +2,7 @@
 //! state and sends all answers.
 //!
 //! An internal error in one request ends that request alone. If a commit fails, nothing of the batch is published
-//! and every client of the batch is told to send the request again with the same key. The queue rejects new
+//! and every client of the batch gets an answer that asks for the same request with the same key. The queue rejects new
 //! submissions until the state is rebuilt, because only the disk knows if the batch was committed. A failed sync is
 //! never repeated: after a failure the kernel may have dropped the dirty pages, so that a second sync succeeds
 //! without writing them (<https://wiki.postgresql.org/wiki/Fsync_Errors>).
@@ -428,5 +428,5 @@ fn refuse(jobs: Vec<QueuedSubmission>, failure: SubmitError) {
 }
 
 fn closed() -> StorageError {
-    StorageError::damaged(0, "the journal is closed")
+    StorageError::damaged(0, "the log is closed")
 }

@@ -212,7 +212,7 @@ fn read_note(file: &mut File) -> std::io::Result<Option<Owner>> {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // SQLite leaves an empty log and its index behind where nobody could write.
+        // SQLite leaves an empty log and its index behind where no one could write.
         let log = log_origin::path_of(&self.database);
         if log.metadata().is_ok_and(|log| log.len() == 0) {
             drop(std::fs::remove_file(&log));

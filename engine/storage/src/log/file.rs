@@ -25,7 +25,7 @@ use crate::time::mark::{self, MarkTable};
 use crate::webhooks::notes::{self, Note, NoteTable, Notes};
 use crate::{rows, schema};
 
-/// The length of a request in bytes from which it is told from others by its length alone.
+/// The length in bytes from which a stored request is read only if the other one has the same length.
 const LARGE_REQUEST_BYTES: u64 = 32 << 10;
 
 /// The log in a libSQL file. It owns the only connection that writes.

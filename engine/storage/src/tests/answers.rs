@@ -76,11 +76,11 @@ fn a_refusal_is_kept_and_disturbs_no_neighbour() {
     assert_eq!(all_promises_hold(&path).movements, 4);
 }
 
-/// An answer that a bug keeps from being rendered, for everything that burns.
+/// A renderer with an internal error for everything that burns.
 fn render_or_panic(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     assert!(
         !matches!(recorded.act, Act::Burn(_)),
-        "a bug that burning meets"
+        "an internal error of burning"
     );
     render(recorded)
 }
@@ -113,7 +113,7 @@ fn in_one_batch(
 }
 
 #[test]
-fn a_bug_that_one_request_meets_disturbs_no_neighbour() {
+fn an_internal_error_in_one_request_disturbs_no_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);

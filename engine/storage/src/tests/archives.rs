@@ -33,8 +33,8 @@ fn imported(path: &Path, lines: &[u8]) -> Result<ImportReport, ArchiveError> {
     import_file(path, &importing(), &mut &*lines, &mut |_, _| {})
 }
 
-/// A folder with a furnished file in it, closed, and its guild as lines.
-fn furnished() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+/// A folder with a closed file of many kinds of records, and its guild as lines.
+fn rich_file() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     let storage = open(&path);
@@ -63,7 +63,7 @@ fn other(path: &Path) {
 
 #[test]
 fn an_economy_is_the_same_in_another_file() {
-    let (folder, path, lines) = furnished();
+    let (folder, path, lines) = rich_file();
     let count = lines.split(|byte| *byte == b'\n').count() as u64 - 1;
     for (to, others) in [("new.db", 0), ("other.db", 4)] {
         let to = folder.path().join(to);
@@ -123,7 +123,7 @@ fn an_economy_is_the_same_in_another_file() {
 
 #[test]
 fn an_opening_after_an_import_comes_after_those_that_records_name() {
-    let (folder, path, _) = furnished();
+    let (folder, path, _) = rich_file();
     for _ in 0..5 {
         open(&path).close();
     }
@@ -160,7 +160,7 @@ fn joined(lines: &[&[u8]]) -> Vec<u8> {
 
 #[test]
 fn what_is_cut_altered_or_out_of_order_changes_nothing() {
-    let (folder, _, lines) = furnished();
+    let (folder, _, lines) = rich_file();
     let new = folder.path().join("new.db");
     let old = folder.path().join("old.db");
     other(&old);
@@ -212,7 +212,7 @@ fn what_is_cut_altered_or_out_of_order_changes_nothing() {
 
 #[test]
 fn an_economy_is_imported_once_and_the_files_own_not_at_all() {
-    let (folder, path, lines) = furnished();
+    let (folder, path, lines) = rich_file();
     assert!(matches!(imported(&path, &lines), Err(ArchiveError::Exists(it)) if it == guild()));
     let text = String::from_utf8(lines.clone()).expect("text");
     let reserved = text.replacen(r#""economy":"guild""#, r#""economy":"system""#, 1);
@@ -225,8 +225,8 @@ fn an_economy_is_imported_once_and_the_files_own_not_at_all() {
     let later = text.replacen(r#""format":2"#, r#""format":3"#, 1);
     let refused = imported(&new, later.as_bytes()).expect_err("of a later format");
     assert!(refused.to_string().contains("use bursar"), "{refused}");
-    let nobody = export_file(&path, &name("nobody"), &mut |_| Ok(()), &mut |_, _| {});
-    assert!(matches!(nobody, Err(ArchiveError::NoEconomy(_))));
+    let missing = export_file(&path, &name("missing"), &mut |_| Ok(()), &mut |_, _| {});
+    assert!(matches!(missing, Err(ArchiveError::NoEconomy(_))));
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn an_export_of_an_earlier_build_is_imported_with_its_keys_and_heads() {
 
 #[test]
 fn an_opening_has_a_largest_number() {
-    let (folder, _, lines) = furnished();
+    let (folder, _, lines) = rich_file();
     let new = folder.path().join("new.db");
     let text = String::from_utf8(lines).expect("text");
     for (epoch, too_large) in [(EPOCH_MAX, false), (EPOCH_MAX + 1, true)] {
@@ -305,10 +305,10 @@ fn an_opening_has_a_largest_number() {
 
 #[test]
 fn what_is_damaged_is_not_exported() {
-    let (_folder, path, _) = furnished();
+    let (_folder, path, _) = rich_file();
     alter_records(&path, |record| {
         if record.id == 3 {
-            record.actor = "somebody".into();
+            record.actor = "another".into();
         }
     });
     let damaged = export_file(&path, &guild(), &mut |_| Ok(()), &mut |_, _| {});
@@ -325,8 +325,8 @@ fn what_is_damaged_is_not_exported() {
 }
 
 #[test]
-fn whoever_takes_no_more_lines_ends_the_export() {
-    let (_folder, path, _) = furnished();
+fn an_export_ends_when_its_lines_are_not_taken() {
+    let (_folder, path, _) = rich_file();
     let mut taken = 0;
     let mut take = |_: Vec<u8>| {
         taken += 1;

@@ -1,4 +1,4 @@
-//! Audits of a file in use: cancelled when nobody waits, and never in the way of the write-ahead log.
+//! Audits of a file in use: cancelled when no one waits, and never in the way of the write-ahead log.
 
 use super::failures::send;
 use super::watched::{pace, prepare};
@@ -55,9 +55,9 @@ fn an_audit_that_is_cancelled_ends_at_the_next_record() {
     all_promises_hold(&path);
 }
 
-/// One snapshot for all of it kept the log from beginning anew, however much was written meanwhile.
+/// One snapshot for all of it kept the log from restarting, however much was written meanwhile.
 #[test]
-fn the_log_begins_anew_while_a_file_is_audited_and_written() {
+fn the_log_restarts_while_a_file_is_audited_and_written() {
     let (_folder, path, storage) = open_guild();
     pay_many(&storage, 400);
     storage.close();

@@ -25,7 +25,7 @@ fn pay_until(storage: &Storage, ended: &AtomicBool, number: usize) -> u64 {
     paid
 }
 
-/// Opens a file and copies it while somebody pays, with no room for the log to grow. Says why the copy
+/// Opens a file and copies it while payments are made, with no room for the log to grow. Says why the copy
 /// was given up, if it was.
 fn back_up_beside_payments(path: &Path, to: &Path, number: usize) -> Option<BackupError> {
     // A log that kept its length from before would have room for all that is paid meanwhile.
@@ -161,7 +161,7 @@ fn a_backup_overwrites_nothing() {
 }
 
 #[test]
-fn a_backup_that_lets_the_log_grow_too_large_is_given_up_and_disturbs_nobody() {
+fn a_backup_that_lets_the_log_grow_too_large_is_given_up_and_changes_nothing() {
     let (folder, path, storage) = open_guild();
     // Large enough that copying it takes longer than some commits.
     for n in 0..4_u8 {
@@ -213,7 +213,7 @@ fn a_damaged_file_gives_no_backup_that_looks_sound() {
     founded(&path);
     alter_records(&path, |record| {
         if record.id == 2 {
-            record.actor = "somebody".into();
+            record.actor = "another".into();
         }
     });
     let to = folder.path().join("copy.db");

@@ -92,7 +92,10 @@ fn a_file_that_cannot_be_opened_again_at_once_is_tried_until_it_can() {
             }
         }
         if step == Step::Reopening {
-            assert!(!shared.queue.is_open(), "nobody is let in meanwhile");
+            assert!(
+                !shared.queue.is_open(),
+                "the queue rejects submissions meanwhile"
+            );
             if counted.fetch_add(1, Ordering::SeqCst) < 3 {
                 return Err(disk_full());
             }
@@ -280,7 +283,7 @@ fn a_writer_in_a_hurry_serves_what_waits_and_leaves_no_checkpoint() {
 }
 
 #[test]
-fn a_writer_that_breaks_off_leaves_nobody_waiting() {
+fn a_writer_that_panics_leaves_no_request_waiting() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
@@ -290,7 +293,7 @@ fn a_writer_that_breaks_off_leaves_nobody_waiting() {
         if step == Step::Tidying {
             let receiver = push(shared, submission(Some("k"), ten())).expect("room");
             waiting.lock().expect("whole").replace(receiver);
-            panic!("a bug in what is done between batches");
+            panic!("an internal error between batches");
         }
         Ok(())
     });
@@ -320,7 +323,7 @@ fn a_lock_that_another_tool_holds_for_a_moment_is_waited_for() {
     let receiver = push(&shared, submission(Some("k"), ten())).expect("room");
     let (about_to, ready) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
-        about_to.send(()).expect("somebody waits");
+        about_to.send(()).expect("the test waits");
         writer.run()
     });
     ready.recv().expect("the writer begins");

@@ -8,7 +8,7 @@ use crate::file::lock::{LINKS_MAX, canonical};
 use crate::log::file::FileLog;
 
 #[test]
-fn a_second_process_is_told_who_owns_the_file() {
+fn a_second_process_learns_who_owns_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     let storage = open(&path);
@@ -30,10 +30,10 @@ fn a_second_process_is_told_who_owns_the_file() {
 }
 
 #[test]
-fn whoever_is_just_opening_or_closing_a_file_is_waited_for() {
+fn a_process_that_opens_or_closes_a_file_is_waited_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
-    // Without a note nobody can be asked.
+    // Without a note there is no address.
     let held = FileLock::acquire(&path).expect("the lock");
     let impatient = FileLock::acquire_within(&path, Duration::ZERO);
     assert!(matches!(impatient, Err(StorageError::Busy { pid: 0, .. })));
@@ -94,7 +94,7 @@ fn what_is_no_file_of_ours_has_no_lock() {
     assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 3);
 }
 
-/// A lock file that its holder has removed is no lock: whoever has waited for it looks again.
+/// A lock file that its holder has removed is no lock: a process that has waited for it looks again.
 #[test]
 fn a_lock_is_of_the_file_that_has_its_name() {
     let folder = tempfile::tempdir().expect("a folder");

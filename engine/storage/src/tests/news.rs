@@ -36,7 +36,7 @@ fn poll(wait: &mut Waiting<'_>, counter: &Arc<Wakes>) -> bool {
 }
 
 #[test]
-fn a_commit_wakes_who_follows_its_economy_and_nobody_else() {
+fn a_commit_wakes_only_the_followers_of_its_economy() {
     let (_folder, path, storage) = open_guild();
     let quiet: EconomyId = name("quiet");
     let open = Submission {
@@ -71,7 +71,7 @@ fn a_commit_wakes_who_follows_its_economy_and_nobody_else() {
     assert!(!silent.iter_mut().any(|wait| poll(wait, &undisturbed)));
     assert_eq!(storage.event_reads(), 0);
 
-    // Who comes late is told at once, and nothing is kept of those who are gone.
+    // A late subscriber is notified at once, and nothing is kept of those that are gone.
     let mut late = storage.follow(&guild());
     assert!(matches!(
         pin!(late.beyond(54)).poll(&mut Context::from_waker(Waker::noop())),

@@ -1,4 +1,4 @@
-//! Notes of how far webhooks have come: written beside the journal, and no part of it.
+//! Notes of how far webhooks have come: written beside the log, and no part of it.
 
 use std::sync::Mutex;
 
@@ -111,7 +111,7 @@ fn a_note_whose_commit_failed_is_written_with_another() {
     drop(storage);
     let failed = Mutex::new(false);
     let (writer, shared) = prepare(&path, render, pace(), move |_, step| {
-        let mut failed = failed.lock().expect("nobody panics");
+        let mut failed = failed.lock().expect("no holder panics");
         if step == Step::Appending && !std::mem::replace(&mut *failed, true) {
             return Err(disk_full());
         }

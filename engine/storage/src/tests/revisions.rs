@@ -1,4 +1,4 @@
-//! Revisions of plugins in the journal, and configurations that come back.
+//! Revisions of plugins in the log, and configurations that are restored.
 
 use bursar_ledger::{Document, PluginName, PluginPatch, RollbackTarget};
 use serde_json::Value;
@@ -59,9 +59,9 @@ fn a_revision_is_read_with_the_installation_that_it_has_made() {
     let other = read(1).expect("the record is there");
     assert!(other.installation.is_none(), "it is about something else");
     assert!(read(first + 100).is_none());
-    let stranger = storage.revision(&guild(), &name("bank"), first);
-    let stranger = stranger.expect("it is read").expect("the record is there");
-    assert!(stranger.installation.is_none());
+    let of_other = storage.revision(&guild(), &name("bank"), first);
+    let of_other = of_other.expect("it is read").expect("the record is there");
+    assert!(of_other.installation.is_none());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whoever alters the file behind our back is found out: every byte of every row, every row removed,
+//! Alterations of the file are found: every byte of every row, every row removed,
 //! added or moved, and the first record that is concerned is named.
 
 use std::cell::RefCell;
@@ -278,7 +278,7 @@ fn frames_that_change_places_are_found_and_named() {
     assert!(swaps > 100, "{swaps}");
 }
 
-/// Every member of a record is covered by its hash, whoever mends the checksums.
+/// Every member of a record is covered by its hash, even if the checksums are mended.
 #[test]
 fn any_altered_member_of_any_record_is_found_and_named() {
     let alterations: [fn(&mut Record); 15] = [

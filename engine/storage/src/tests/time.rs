@@ -345,7 +345,7 @@ fn the_past_is_in_the_order_of_records_where_a_moment_came_twice() {
 }
 
 #[test]
-fn an_outage_is_given_back_to_games_in_portions_and_to_nobody_else() {
+fn an_outage_is_given_back_to_games_only_and_in_portions() {
     let machine = Machine::new();
     let (_folder, path, storage) = folder_with_guild(&machine);
     play(&storage, HOLDS_EXTENDED_MAX + 1);

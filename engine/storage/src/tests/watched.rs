@@ -1,4 +1,4 @@
-//! A writer whose every step on a real file is told to the test, which may let it fail there.
+//! A writer whose every step on a real file is reported to the test, which may let it fail there.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -77,7 +77,7 @@ impl fmt::Debug for TimeSource {
     }
 }
 
-/// The time at which a file was last served. It is a note next to the journal and no record.
+/// The time at which a file was last served. It is a note next to the log and no record.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Mark {
     /// The time of the file's clock.

@@ -1,4 +1,4 @@
-//! The mark of the clock in the file: one row, written beside the journal.
+//! The mark of the clock in the file: one row, written beside the log.
 
 use bursar_ledger::Timestamp;
 

@@ -1,4 +1,4 @@
-//! The progress of a webhook. It is stored next to the journal and not in it, because each record is an event that
+//! The progress of a webhook. It is stored next to the log and not in it, because each record is an event that
 //! the webhook would have to deliver in turn.
 
 use bursar_ledger::{EconomyId, Timestamp, WebhookId, WebhookReplay};

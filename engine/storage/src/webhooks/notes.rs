@@ -1,5 +1,5 @@
 //! The notes of the progress of webhooks. They are in memory, and are written periodically next to the
-//! journal.
+//! log.
 //!
 //! A note is written in the txn of the next commit, or in one of its own if the writer is idle, so that no
 //! commit waits for another sync. A note that is not written before the process ends is lost; its events are

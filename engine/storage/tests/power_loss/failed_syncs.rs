@@ -46,7 +46,7 @@ impl Machine {
         }
     }
 
-    /// Makes some requests once each. Stops at the fault, if it is told to.
+    /// Makes some requests once each. Stops at the fault if `stops` is set.
     fn ask(&mut self, times: u64, stops_at_fault: bool) {
         let Ok(storage) = open(self.folder.path()) else {
             return;

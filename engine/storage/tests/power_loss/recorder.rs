@@ -1,5 +1,5 @@
 //! A VFS for SQLite that hands everything on to the system's own, notes what would reach a disk, and fails the calls
-//! that it is told to fail.
+//! that the test chose to fail.
 //!
 //! It is SQLite's default in this process, since libsql cannot be told which one to use; files outside of a
 //! recorded folder pass through.
@@ -227,7 +227,7 @@ macro_rules! hand_on {
 
 unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     let code = hand_on!(file, xClose);
-    // SAFETY: What is noted was made by a box, and nobody uses the file after this.
+    // SAFETY: What is noted was made by a box, and no one uses the file after this.
     unsafe {
         let ours = file.cast::<RecordedFile>();
         let noted = std::mem::replace(&mut (*ours).noted, std::ptr::null_mut());

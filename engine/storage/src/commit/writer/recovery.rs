@@ -40,7 +40,7 @@ impl<L: Log> Writer<L> {
     }
 
     /// Rebuilds the state from disk, and tries again for a while: a full disk may be emptied, a lock
-    /// may be released. Nobody is let in meanwhile.
+    /// may be released. The queue rejects submissions meanwhile.
     pub(super) fn recover(&mut self, error: &StorageError) -> Recovered {
         refuse(self.shared.queue.shut(), SubmitError::Unavailable);
         if matches!(

@@ -120,7 +120,7 @@ fn a_clock_is_followed_up_to_a_bound_and_told_beyond() {
 }
 
 #[test]
-fn each_step_is_told_once_and_so_is_the_way_back() {
+fn each_step_is_reported_once_and_so_is_the_way_back() {
     let machine = Machine::new();
     let start = machine.source().read();
     let mut kept = KeptTime::new(start.wall, start);
@@ -203,7 +203,7 @@ fn a_start_on_another_boot_believes_the_machine_within_bounds() {
     assert_eq!(kept(&machine.booted(HOUR)), Ok(ms(HOUR)));
     assert_eq!(kept(&machine.booted(OUTAGE_MAX)), Ok(ms(OUTAGE_MAX)));
     let after = machine.booted(OUTAGE_MAX + Duration::from_millis(1));
-    let refused = kept(&after).expect_err("longer than anybody believes");
+    let refused = kept(&after).expect_err("longer than any outage");
     let said = refused.to_string();
     assert!(
         said.contains("31 days ahead of the time of the file"),

@@ -1,9 +1,7 @@
 //! The conclusion of an audit: the comparison with heads that were seen before, and the report.
 
 use super::auditor::Auditor;
-use super::report::{
-    AuditReport, Counts, FINDINGS_MAX, FoundHead, NAMES, P, Promise, heads_of,
-};
+use super::report::{AuditReport, Counts, FINDINGS_MAX, FoundHead, NAMES, P, Promise, heads_of};
 
 impl Auditor<'_> {
     /// Describes each head that no record has.

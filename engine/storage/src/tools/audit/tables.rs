@@ -58,7 +58,10 @@ impl Auditor<'_> {
     fn check_strays(&mut self, database: &Database) -> Result<(), StorageError> {
         let mut frames = database.prepare("SELECT id FROM frames WHERE id < 1 LIMIT 1")?;
         if let Some(id) = frames.first(Vec::new(), |row| Ok(row.get::<i64>(0)?))? {
-            self.find(P::Explainable, format!("frame {id} was added by somebody"));
+            self.find(
+                P::Explainable,
+                format!("frame {id} was added by another program"),
+            );
         }
         Ok(())
     }
