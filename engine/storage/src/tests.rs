@@ -14,6 +14,7 @@ mod failures;
 mod files;
 mod frames;
 mod heads;
+mod large_requests;
 mod listing;
 mod logs;
 mod news;

@@ -250,7 +250,7 @@ impl Slices {
             checkpoint: log.begin_checkpoint(state)?,
             written: 0,
             waits: false,
-            pieces: encode(state.clone(), piece_bytes)?,
+            pieces: encode(pieces(state.clone(), piece_bytes))?,
         })
     }
 
@@ -307,7 +307,7 @@ fn encode(state: State, piece_bytes: usize) -> Result<Receiver<EncodedPiece>, St
     let thread = std::thread::Builder::new().name("checkpoint".into());
     let spawned = thread.spawn(move || {
         lower_priority();
-        for piece in pieces(state, piece_bytes) {
+        for piece in pieces {
             let encoded = piece.map_or_else(EncodedPiece::Failed, EncodedPiece::Piece);
             if send.send(encoded).is_err() {
                 return;
@@ -318,4 +318,51 @@ fn encode(state: State, piece_bytes: usize) -> Result<Receiver<EncodedPiece>, St
     });
     spawned.map_err(|error| StorageError::damaged(0, error))?;
     Ok(pieces_ready)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn so_many_pieces_are_encoded_ahead() {
+        let encoded = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&encoded);
+        let pieces = (0..10).map(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(vec![1])
+        });
+        let ready = encode(pieces).expect("a thread");
+        for received in 1..=4 {
+            // One more is encoded and waits for its place.
+            let most = PIECES_READY + received;
+            while encoded.load(Ordering::SeqCst) < most {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+            assert_eq!(encoded.load(Ordering::SeqCst), most);
+            assert!(matches!(ready.recv(), Ok(EncodedPiece::Piece(_))));
+        }
+        drop(ready);
+    }
+
+    #[test]
+    fn the_end_follows_the_last_piece_and_a_panic_sends_none() {
+        let whole = encode([Ok(vec![1])].into_iter()).expect("a thread");
+        let whole: Vec<EncodedPiece> = whole.iter().collect();
+        assert!(matches!(
+            whole[..],
+            [EncodedPiece::Piece(_), EncodedPiece::End]
+        ));
+        let pieces = (0..2).map(|number| {
+            assert_eq!(number, 0, "an internal error");
+            Ok(vec![1])
+        });
+        let cut = encode(pieces).expect("a thread");
+        let cut: Vec<EncodedPiece> = cut.iter().collect();
+        assert!(matches!(cut[..], [EncodedPiece::Piece(_)]));
+    }
 }

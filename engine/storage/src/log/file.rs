@@ -26,7 +26,7 @@ use crate::webhooks::notes::{self, Note, NoteTable, Notes};
 use crate::{rows, schema};
 
 /// The length in bytes from which a stored request is read only if the other one has the same length.
-const LARGE_REQUEST_BYTES: u64 = 32 << 10;
+pub(crate) const LARGE_REQUEST_BYTES: u64 = 32 << 10;
 
 /// The log in a libSQL file. It owns the only connection that writes.
 pub(crate) struct FileLog {

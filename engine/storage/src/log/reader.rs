@@ -13,10 +13,10 @@ use crate::record::{ChainLink, Record};
 use crate::rows;
 
 /// The number of decompressed frames that a reader keeps. A page of a history often reads several records of a frame.
-const FRAMES_KEPT: usize = 8;
+pub(crate) const FRAMES_KEPT: usize = 8;
 
 /// The largest frame that a reader keeps, in bytes.
-const FRAME_KEPT_BYTES_MAX: usize = 256 << 10;
+pub(crate) const FRAME_KEPT_BYTES_MAX: usize = 256 << 10;
 
 /// The columns of [`frame_row`].
 const COLUMNS: &str = "id, batch, records, format, request_bytes, head, bytes";

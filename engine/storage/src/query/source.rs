@@ -1,6 +1,6 @@
 //! The source of a query: the log, its index and a published state.
 
-use bursar_ledger::{Books, EconomyId, SubjectId};
+use bursar_ledger::{EconomyId, SubjectId};
 
 use crate::error::{Result, StorageError};
 use crate::index::Index;

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::log::frame::{FRAME_BYTES_MAX, FRAME_RECORDS_MAX, Frame};
+use crate::log::reader::{FRAME_KEPT_BYTES_MAX, FRAMES_KEPT, LogReader};
+use crate::{rows, schema};
 
 /// A record of a file with its place in its chain, with a request of a given length.
 fn sample(request_bytes: usize) -> (Record, ChainLink) {
@@ -91,4 +93,73 @@ fn a_commit_of_many_records_is_several_frames_of_one_batch() {
         "{largest}"
     );
     assert_eq!(count(&path, "SELECT sum(records) FROM frames"), 205);
+}
+
+/// Makes a log in memory with frames of one record each, whose requests have these lengths.
+fn log_of(request_lengths: &[usize]) -> Database {
+    let database = Database::in_memory().expect("it opens");
+    schema::migrate(&database).expect("the tables");
+    let mut compressor = FrameCompressor::new().expect("a compressor");
+    let mut insert = database
+        .prepare(
+            "INSERT INTO frames (id, batch, records, format, request_bytes, head, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .expect("a statement");
+    let (first, _) = sample(0);
+    for (length, id) in request_lengths.iter().zip(1..) {
+        let record = Record {
+            id,
+            request: "r".repeat(*length),
+            ..first.clone()
+        };
+        let link = record.link(Digest::ZERO);
+        let builder = FrameBuilder::begin(1, &record, &link, false);
+        let row = builder.finish(1, &Digest::ZERO, &mut compressor);
+        let row = row.expect("a frame");
+        let inserted = insert.run(vec![
+            integer(id),
+            integer(row.batch),
+            integer(row.records),
+            integer(row.format.into()),
+            integer(*length as u64),
+            rows::blob(&row.head),
+            libsql::Value::Blob(row.bytes),
+        ]);
+        inserted.expect("a row");
+    }
+    database
+}
+
+/// Reads the frames of all records, and returns the records whose frames are found without the file.
+fn kept(database: &Database, records: u64) -> Vec<u64> {
+    let mut reader = LogReader::open(database).expect("it opens");
+    for record in 1..=records {
+        let frame = reader.frame_of(record).expect("it is read");
+        assert!(frame.is_some(), "{record}");
+    }
+    let removed = database.batch("DROP TRIGGER frames_stay; DELETE FROM frames");
+    removed.expect("no frame is left");
+    let is_kept = |record: &u64| reader.frame_of(*record).expect("it is read").is_some();
+    (1..=records).filter(is_kept).collect()
+}
+
+#[test]
+fn a_reader_keeps_so_many_frames() {
+    let most = FRAMES_KEPT as u64;
+    let all: Vec<u64> = (1..=most).collect();
+    let lengths = [100; FRAMES_KEPT + 1];
+    assert_eq!(kept(&log_of(&lengths), most), all);
+    let newest: Vec<u64> = (2..=most + 1).collect();
+    assert_eq!(kept(&log_of(&lengths), most + 1), newest);
+}
+
+#[test]
+fn a_reader_keeps_no_frame_beyond_its_bytes() {
+    let near = FRAME_KEPT_BYTES_MAX - 2_000;
+    let mut reader = LogReader::open(&log_of(&[near])).expect("it opens");
+    let frame = reader.frame_of(1).expect("it is read").expect("a frame");
+    let most = near + FRAME_KEPT_BYTES_MAX - frame.bytes();
+    assert_eq!(kept(&log_of(&[most]), 1), [1]);
+    assert_eq!(kept(&log_of(&[most + 1]), 1), []);
 }
