@@ -49,8 +49,7 @@ pub(crate) fn pieces(
     state: State,
     piece_bytes: usize,
 ) -> impl Iterator<Item = Result<Vec<u8>>> + Send {
-    let numbered = state.economies.into_iter().zip(state.numbers);
-    let lines = numbered.flat_map(|((economy, books), (_, number))| {
+    let lines = state.into_numbered().flat_map(|(economy, number, books)| {
         let entries = Books::clone(&books).into_entries();
         let first = CheckpointLine::Economy(economy, number);
         std::iter::once(first).chain(entries.map(|entry| CheckpointLine::Entry(Box::new(entry))))

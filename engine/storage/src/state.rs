@@ -278,11 +278,11 @@ impl State {
     }
 
     /// Returns the economies with their numbers and books.
-    pub(crate) fn numbered(
-        &self,
-    ) -> impl Iterator<Item = (&EconomyId, EconomyNumber, &Arc<Books>)> + '_ {
-        let numbered = self.economies.iter().zip(self.numbers.values());
-        numbered.map(|((economy, books), number)| (economy, *number, books))
+    pub(crate) fn into_numbered(
+        self,
+    ) -> impl Iterator<Item = (EconomyId, EconomyNumber, Arc<Books>)> {
+        let numbered = self.economies.into_iter().zip(self.numbers);
+        numbered.map(|((economy, books), (_, number))| (economy, number, books))
     }
 
     /// Returns the hash of an economy's newest record.
