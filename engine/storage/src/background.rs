@@ -12,9 +12,9 @@ use arc_swap::ArcSwap;
 
 use crate::state::State;
 
-/// The niceness of background threads above the rest of the process, which gives them about a thirtieth of a core that
-/// the writer needs (`sched(7)`, a factor of 1.25 for each step).
-const NICENESS: i32 = 15;
+/// The niceness of background threads above the rest of the process, which gives them about a third of the time of other
+/// threads (`sched(7)`, a factor of 1.25 for each step). With a higher one they would hardly go on beside other programs.
+const NICENESS: i32 = 5;
 
 /// The time after which background work pauses while requests are committed.
 const STRETCH: Duration = Duration::from_micros(500);
@@ -24,7 +24,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(5);
 
 /// Lowers the priority of the calling thread. On Linux this changes no other thread (`setpriority(2)`, C library/kernel
 /// differences), and threads that it starts later have the same priority.
-pub(crate) fn lower_priority() {
+fn lower_priority() {
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(%error, "the priority of a background thread could not be lowered");
     }

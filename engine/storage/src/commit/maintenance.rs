@@ -4,7 +4,6 @@
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::background::lower_priority;
 use crate::checkpoint::pieces;
 use crate::error::StorageError;
 use crate::index::IndexConfig;
@@ -306,7 +305,6 @@ fn encode(state: State, piece_bytes: usize) -> Result<Receiver<EncodedPiece>, St
     let (send, pieces_ready) = sync_channel(PIECES_READY);
     let thread = std::thread::Builder::new().name("checkpoint".into());
     let spawned = thread.spawn(move || {
-        lower_priority();
         for piece in pieces {
             let encoded = piece.map_or_else(EncodedPiece::Failed, EncodedPiece::Piece);
             if send.send(encoded).is_err() {

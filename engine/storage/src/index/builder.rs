@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use crate::background::lower_priority;
-
 use super::entry::IndexEntry;
 use super::error::IndexError;
 use super::folder::IndexFolder;
@@ -62,7 +60,6 @@ impl IndexBuilder {
     /// Works until the index ends.
     pub(super) fn run(mut self) {
         let _notice = StopNotice(Arc::clone(&self.shared));
-        lower_priority();
         loop {
             let has_merge = self.merge.is_some() || self.plan().is_some();
             let Some(work) = self.shared.next_work(has_merge) else {
