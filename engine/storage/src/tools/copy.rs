@@ -198,7 +198,7 @@ impl RunningCopy<'_> {
 
     /// Copies the pieces of the newest closed checkpoint. No start needs others.
     fn copy_pieces(&mut self) -> Result<(), CopyError> {
-        let newest = "SELECT max(id) FROM source.checkpoints WHERE pieces IS NOT NULL";
+        let newest = "SELECT coalesce(max(id), 0) FROM source.checkpoints WHERE pieces IS NOT NULL";
         let newest = Value::Integer(self.database.number(newest)?);
         let mut find = self.database.prepare(
             "SELECT ordinal, length(bytes) FROM source.checkpoint_pieces
