@@ -301,7 +301,9 @@ fn not_encoded() -> StorageError {
 
 /// Encodes the pieces of a checkpoint on a thread of its own, because a large state takes seconds, which requests would
 /// wait for. The thread ends early if the receiver is dropped.
-fn encode(state: State, piece_bytes: usize) -> Result<Receiver<EncodedPiece>, StorageError> {
+fn encode(
+    pieces: impl Iterator<Item = Result<Vec<u8>, StorageError>> + Send + 'static,
+) -> Result<Receiver<EncodedPiece>, StorageError> {
     let (send, pieces_ready) = sync_channel(PIECES_READY);
     let thread = std::thread::Builder::new().name("checkpoint".into());
     let spawned = thread.spawn(move || {

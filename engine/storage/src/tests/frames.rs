@@ -161,5 +161,5 @@ fn a_reader_keeps_no_frame_beyond_its_bytes() {
     let frame = reader.frame_of(1).expect("it is read").expect("a frame");
     let most = near + FRAME_KEPT_BYTES_MAX - frame.bytes();
     assert_eq!(kept(&log_of(&[most]), 1), [1]);
-    assert_eq!(kept(&log_of(&[most + 1]), 1), []);
+    assert!(kept(&log_of(&[most + 1]), 1).is_empty());
 }
