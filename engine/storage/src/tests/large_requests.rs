@@ -27,13 +27,19 @@ fn a_large_request_of_another_length_is_not_read() {
         answered(receiver.blocking_recv().expect("an answer").expect("ok"));
     }
     let last = storage.state().records();
+    // A start reads the newest frame.
+    answered(ask(
+        &storage,
+        Some("newest"),
+        transfer("user:1", "user:2", 1),
+    ));
     storage.close();
     drop(storage);
     // A record that is read fails.
     let database = Database::open_writer(&path).expect("no process has it open");
     let damaged = database.batch(&format!(
         "DROP TRIGGER frames_stay_as_written;
-         UPDATE frames SET bytes = x'00' WHERE id >= {last} - 1"
+         UPDATE frames SET bytes = x'00' WHERE id IN ({last} - 1, {last})"
     ));
     damaged.expect("two frames");
     drop(database);
