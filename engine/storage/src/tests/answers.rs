@@ -128,12 +128,12 @@ fn an_internal_error_in_one_request_disturbs_no_other() {
             submission(Some("b"), ten()),
         ],
     );
-    let told: Vec<_> = replies
+    let outcomes: Vec<_> = replies
         .into_iter()
         .map(|reply| reply.map(answered).map(|it| (it.status, it.replayed)))
         .collect();
     assert_eq!(
-        told,
+        outcomes,
         [
             Ok((201, false)),
             Err(SubmitError::Bug),
@@ -189,12 +189,12 @@ fn what_could_not_be_read_again_is_not_written() {
             submission(Some("k"), transfer("user:1", "user:2", 10)),
         ],
     );
-    let told: Vec<_> = replies
+    let outcomes: Vec<_> = replies
         .into_iter()
         .map(|reply| reply.map(answered).map(|it| it.status))
         .collect();
     assert_eq!(
-        told,
+        outcomes,
         [
             Err(SubmitError::Bug),
             Ok(201),

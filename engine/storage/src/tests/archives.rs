@@ -167,10 +167,10 @@ fn what_is_cut_altered_or_out_of_order_changes_nothing() {
     let before = content(&old);
     let refused = |text: &[u8], how: &str| {
         for path in [&new, &old] {
-            let said = imported(path, text).expect_err(how).to_string();
+            let message = imported(path, text).expect_err(how).to_string();
             assert!(
-                said.contains("nothing was imported") || said.contains("Nothing"),
-                "{how}: {said}"
+                message.contains("nothing was imported") || message.contains("Nothing"),
+                "{how}: {message}"
             );
         }
         assert!(!new.exists(), "{how}");
@@ -236,8 +236,8 @@ fn a_line_has_a_largest_size() {
     for (bytes, too_long) in [(LINE_BYTES_MAX, false), (LINE_BYTES_MAX + 1, true)] {
         let mut input = BufReader::new(std::io::repeat(b'x').take(bytes - 1).chain(&b"\n"[..]));
         let refused = import_file(&new, &importing(), &mut input, &mut |_, _| {});
-        let said = refused.expect_err("no line of ours").to_string();
-        assert_eq!(said.contains("bytes at most"), too_long, "{said}");
+        let message = refused.expect_err("no line of ours").to_string();
+        assert_eq!(message.contains("bytes at most"), too_long, "{message}");
     }
 }
 
@@ -292,13 +292,13 @@ fn an_opening_has_a_largest_number() {
     for (epoch, too_large) in [(EPOCH_MAX, false), (EPOCH_MAX + 1, true)] {
         let altered = text.replacen(r#""epoch":1"#, &format!(r#""epoch":{epoch}"#), 1);
         // One that could be is not the one that the record's hash covers.
-        let said = imported(&new, altered.as_bytes())
+        let message = imported(&new, altered.as_bytes())
             .expect_err("altered")
             .to_string();
         assert_eq!(
-            said.contains("an opening that cannot be"),
+            message.contains("an opening that cannot be"),
             too_large,
-            "{said}"
+            "{message}"
         );
     }
 }

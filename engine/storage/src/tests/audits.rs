@@ -1,4 +1,4 @@
-//! Audits of a file in use: cancelled when no one waits, and never in the way of the write-ahead log.
+//! Audits of a file in use: cancelled when no one waits, and never blocking the write-ahead log.
 
 use super::failures::send;
 use super::watched::{pace, prepare};

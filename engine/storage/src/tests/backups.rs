@@ -13,7 +13,7 @@ const PLAN: BackupPlan = BackupPlan {
     wal_bytes_max: BACKUP_WAL_BYTES_MAX,
 };
 
-/// Sends transfers one after the other until told to end; says how many were made.
+/// Sends transfers one after the other until `ended` is set; returns their number.
 fn pay_until(storage: &Storage, ended: &AtomicBool, number: usize) -> u64 {
     let mut paid = 0;
     while !ended.load(Ordering::SeqCst) {

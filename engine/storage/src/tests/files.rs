@@ -19,12 +19,12 @@ fn a_second_process_learns_who_owns_the_file() {
     };
     storage.announce(&owner).expect("the note is written");
     let Err(StorageError::Busy {
-        pid, owner: told, ..
+        pid, owner: found, ..
     }) = FileLock::acquire(&path)
     else {
         panic!("the lock was given twice");
     };
-    assert_eq!((pid, told), (42, Some(Box::new(owner))));
+    assert_eq!((pid, found), (42, Some(Box::new(owner))));
     storage.close();
     FileLock::acquire(&path).expect("a file that is closed is free");
 }

@@ -180,10 +180,10 @@ fn a_file_of_a_year_ahead_is_refused_and_goes_on_once_its_clock_is_set() {
     machine.set_wall(NOW_MS);
     let refused = machine.open(&path).err().expect("it is far ahead");
     assert!(matches!(refused, StorageError::Clock(_)), "{refused}");
-    let said = refused.to_string();
+    let message = refused.to_string();
     assert!(
-        said.contains("365 days behind the time of the file"),
-        "{said}"
+        message.contains("365 days behind the time of the file"),
+        "{message}"
     );
     let shown = clock_of_file(&path, &machine.source).expect("it is shown");
     assert!(!shown.view.followed && shown.mark.is_some(), "{shown:?}");

@@ -136,7 +136,7 @@ struct KeptTime {
     /// The time to lose since the anchor.
     ahead: Duration,
     /// The last reported difference from the wall clock in milliseconds, or `None` while it is corrected.
-    told_ms: Option<i64>,
+    reported_ms: Option<i64>,
 }
 
 /// A finding of a comparison with the wall clock, for the log.
@@ -155,7 +155,7 @@ impl KeptTime {
             elapsed: reading.elapsed,
             behind: Duration::ZERO,
             ahead: Duration::ZERO,
-            told_ms: None,
+            reported_ms: None,
         }
     }
 
@@ -182,11 +182,12 @@ impl KeptTime {
         if view.followed {
             self.behind = reading.wall.saturating_sub(self.kept);
             self.ahead = self.kept.saturating_sub(reading.wall);
-            return self.told_ms.take().map(|_| ClockFinding::Back(view));
+            return self.reported_ms.take().map(|_| ClockFinding::Back(view));
         }
-        let further = |told: i64| told.abs_diff(view.difference_ms) > millis(CLOCK_FOLLOWED_MAX);
-        if self.told_ms.is_none_or(further) {
-            self.told_ms = Some(view.difference_ms);
+        let further =
+            |reported: i64| reported.abs_diff(view.difference_ms) > millis(CLOCK_FOLLOWED_MAX);
+        if self.reported_ms.is_none_or(further) {
+            self.reported_ms = Some(view.difference_ms);
             return Some(ClockFinding::Away(view));
         }
         None
@@ -304,8 +305,8 @@ impl Beginning {
             None if last == Timestamp(0) => None,
             None => {
                 let longest = oldest.saturating_add(OUTAGE_MAX);
-                let believed = (oldest..=longest).contains(&reading.wall);
-                Some(if believed { reading.wall } else { oldest })
+                let is_possible = (oldest..=longest).contains(&reading.wall);
+                Some(if is_possible { reading.wall } else { oldest })
             }
         };
         Self {

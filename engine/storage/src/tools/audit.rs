@@ -230,16 +230,16 @@ impl Auditor<'_> {
         log: &Wal,
     ) -> Result<(), StorageError> {
         let mut check = database.prepare("PRAGMA integrity_check(10)")?;
-        let said = watch.long_statement(database, log, || {
-            let mut said = Vec::new();
+        let lines = watch.long_statement(database, log, || {
+            let mut lines = Vec::new();
             check.each(Vec::new(), |row| {
-                said.push(row.get::<String>(0)?);
+                lines.push(row.get::<String>(0)?);
                 Ok(true)
             })?;
-            Ok(said)
+            Ok(lines)
         })?;
-        self.pages_checked = said.is_some();
-        for line in said
+        self.pages_checked = lines.is_some();
+        for line in lines
             .unwrap_or_default()
             .into_iter()
             .filter(|line| line != "ok")

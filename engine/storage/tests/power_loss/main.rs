@@ -2,7 +2,7 @@
 //!
 //! The real storage runs on a real file while every write and every sync is noted. The notes say what the disk would
 //! have had at any point: what was synced, and of the rest anything at all. What a disk keeps in a cache of its own
-//! after it has said that a sync is done is beyond this test.
+//! after it has reported that a sync is done is beyond this test.
 
 #![allow(
     clippy::indexing_slicing,

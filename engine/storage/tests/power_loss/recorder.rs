@@ -1,7 +1,7 @@
 //! A VFS for SQLite that hands everything on to the system's own, notes what would reach a disk, and fails the calls
 //! that the test chose to fail.
 //!
-//! It is SQLite's default in this process, since libsql cannot be told which one to use; files outside of a
+//! It is SQLite's default in this process, since libsql has no option for another one; files outside of a
 //! recorded folder pass through.
 #![allow(
     unsafe_code,

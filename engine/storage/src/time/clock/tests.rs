@@ -94,7 +94,7 @@ fn a_difference_is_made_up_for_at_its_rate_and_no_further() {
 }
 
 #[test]
-fn a_clock_is_followed_up_to_a_bound_and_told_beyond() {
+fn a_clock_is_followed_up_to_a_bound_and_reported_beyond() {
     let seconds = CLOCK_FOLLOWED_MAX.as_millis();
     for (more_ms, followed) in [(0, true), (1, false)] {
         let machine = Machine::new();
@@ -120,7 +120,7 @@ fn a_clock_is_followed_up_to_a_bound_and_told_beyond() {
 }
 
 #[test]
-fn each_step_is_reported_once_and_so_is_the_way_back() {
+fn each_step_is_reported_once_and_so_is_its_end() {
     let machine = Machine::new();
     let start = machine.source().read();
     let mut kept = KeptTime::new(start.wall, start);
@@ -193,7 +193,7 @@ fn a_start_on_the_same_boot_knows_how_long_it_was() {
 }
 
 #[test]
-fn a_start_on_another_boot_believes_the_machine_within_bounds() {
+fn a_start_on_another_boot_accepts_the_time_of_the_machine_within_bounds() {
     let machine = Machine::new();
     let mark = Clock::begin(machine.source()).mark();
     let kept = |machine: &Machine| {
@@ -204,12 +204,12 @@ fn a_start_on_another_boot_believes_the_machine_within_bounds() {
     assert_eq!(kept(&machine.booted(OUTAGE_MAX)), Ok(ms(OUTAGE_MAX)));
     let after = machine.booted(OUTAGE_MAX + Duration::from_millis(1));
     let refused = kept(&after).expect_err("longer than any outage");
-    let said = refused.to_string();
+    let message = refused.to_string();
     assert!(
-        said.contains("31 days ahead of the time of the file"),
-        "{said}"
+        message.contains("31 days ahead of the time of the file"),
+        "{message}"
     );
-    assert!(said.contains("bursar clock set"), "{said}");
+    assert!(message.contains("bursar clock set"), "{message}");
     // A clock that was slow is waited for, within the bound.
     let slow = machine.booted(Duration::ZERO);
     slow.change(|reading| reading.wall -= CLOCK_FOLLOWED_MAX);

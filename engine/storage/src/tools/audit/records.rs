@@ -137,7 +137,7 @@ impl Auditor<'_> {
         let Some(found) = found else {
             return Ok(());
         };
-        let was = found.and_then(|said| said.installation);
+        let was = found.and_then(|revision| revision.installation);
         let was = was.map(|was| was.config.clone());
         if was.is_none() || was != patch.config {
             let what = format!("record {} gives back what never was", record.id);
