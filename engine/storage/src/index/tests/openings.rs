@@ -131,9 +131,9 @@ fn each_missing_or_shortened_file_is_found() {
             &|folder| folder.damage(&name, |bytes| bytes.push(0)),
         ];
         for change in changes {
-            let changed = folder.copy();
-            change(&changed);
-            assert_eq!(open(&changed, &model.log, false).indexed(), 0, "{name}");
+            let copy = folder.copy();
+            change(&copy);
+            assert_eq!(open(&copy, &model.log, false).indexed(), 0, "{name}");
         }
     }
 }
