@@ -35,6 +35,15 @@ const NO_LIMITS: &[(&str, &str)] = &[
     ("server::workers::NICENESS", "a priority of threads"),
     ("storage::NICENESS", "a priority of threads"),
     ("ledger::economy::MILLISECONDS", "a day, as a unit"),
+    (
+        "ledger::persistent_array::BITS",
+        "the shape of a tree, which shows in speed only",
+    ),
+    (
+        "ledger::persistent_array::WIDTH",
+        "the shape of a tree, which shows in speed only",
+    ),
+    ("ledger::digest::FIELDS_BYTES", "the size of a buffer"),
     ("server::setup::MINUTE", "a unit of time"),
     ("server::setup::HOUR", "a unit of time"),
     ("server::steps::MEMBERS", "part of the demonstration"),
