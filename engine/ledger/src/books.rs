@@ -19,6 +19,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, Vector};
 
 use crate::account::Account;
+use crate::account_table::AccountTable;
 use crate::asset::Asset;
 use crate::digest::Digest;
 use crate::draw::book::{ClientSeed, DrawBook};
@@ -51,7 +52,7 @@ pub struct Books {
     /// The records at which timestamps went back, oldest first.
     pub(crate) steps_back: Vector<StepBack>,
     pub(crate) assets: OrdMap<AssetId, Arc<Asset>>,
-    pub(crate) accounts: OrdMap<AccountId, Arc<Account>>,
+    pub(crate) accounts: AccountTable,
     pub(crate) numbers: NumberTable,
     pub(crate) holds: OpenHolds,
     pub(crate) reversals: OrdMap<TransferId, Reversal>,
@@ -90,7 +91,7 @@ impl Books {
             recorded_at: opened_at,
             steps_back: Vector::new(),
             assets: OrdMap::new(),
-            accounts: OrdMap::new(),
+            accounts: AccountTable::default(),
             numbers: NumberTable::default(),
             holds: OpenHolds::default(),
             reversals: OrdMap::new(),
@@ -159,12 +160,12 @@ impl Books {
     }
 
     /// Returns an account.
-    pub fn account(&self, account: &AccountId) -> Option<&Arc<Account>> {
+    pub fn account(&self, account: &AccountId) -> Option<&Account> {
         self.accounts.get(account)
     }
 
     /// Returns all accounts, by name.
-    pub fn accounts(&self) -> &OrdMap<AccountId, Arc<Account>> {
+    pub fn accounts(&self) -> &AccountTable {
         &self.accounts
     }
 
@@ -232,7 +233,7 @@ impl Books {
     pub fn holders(&self, asset: &AssetId, most: usize) -> Vec<(AccountId, i64)> {
         // The heap is reversed: its top is the smallest balance found so far, which is dropped first.
         let mut found = BinaryHeap::new();
-        for (id, account) in &self.accounts {
+        for (id, account) in self.accounts.iter() {
             let posted = account.balance(asset).posted;
             if posted > 0 && id.kind() == AccountKind::Open {
                 found.push(Reverse((posted, Reverse(id))));

@@ -115,7 +115,7 @@ impl Books {
             }))
             .chain(
                 self.accounts
-                    .into_iter()
+                    .into_entries()
                     .map(|(id, account)| Entry::Account(id, account)),
             )
             .chain(
@@ -190,7 +190,7 @@ impl Books {
                 books.restore_asset(id, asset, number)
             }
             (Some(books), CheckpointEntry::Account(id, account)) => {
-                books.restore_account(id, account)
+                books.restore_account(id, Arc::unwrap_or_clone(account))
             }
             (Some(books), CheckpointEntry::Hold(id, hold)) => books.restore_hold(id, hold),
             (Some(books), CheckpointEntry::Reversal(id, link)) => {

@@ -45,7 +45,7 @@ pub fn check(books: &Books) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut sums: BTreeMap<&AssetId, i128> =
         books.assets().keys().map(|asset| (asset, 0)).collect();
-    for (id, account) in books.accounts() {
+    for (id, account) in books.accounts().iter() {
         for (asset, balance) in account.balances.iter() {
             let posted = balance.posted;
             let held = balance.held;
@@ -110,10 +110,11 @@ pub fn check(books: &Books) -> Vec<Violation> {
 /// Checks that names and numbers stand for each other, and that no number is left over.
 fn check_numbers(books: &Books) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (id, account) in books.accounts() {
+    for (id, account) in books.accounts().iter() {
         let number = account.number;
         let named = books.account_name(number);
-        if named != Some(id) {
+        let is_stored_there = books.accounts.number(id) == Some(number);
+        if named != Some(id) || !is_stored_there {
             found.push(Violation::AccountMisnumbered {
                 account: id.clone(),
                 number,
@@ -146,7 +147,7 @@ fn check_numbers(books: &Books) -> Vec<Violation> {
 
 fn check_limits(books: &Books) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (id, account) in books.accounts() {
+    for (id, account) in books.accounts().iter() {
         let credit = account.limits.credit_limits().keys();
         for asset in credit.map(CurrencyId::as_asset) {
             if !is_currency(books, asset) {
@@ -223,7 +224,7 @@ fn check_holds(books: &Books) -> Vec<Violation> {
             });
         }
     };
-    for (id, account) in books.accounts() {
+    for (id, account) in books.accounts().iter() {
         for (asset, balance) in account.balances.iter() {
             let sum = counted.remove(&(id, asset)).unwrap_or(0);
             compare(id, asset, balance.held, sum);

@@ -64,6 +64,7 @@
 
 mod account;
 mod account_limits;
+mod account_table;
 mod act;
 mod amount;
 mod asset;
@@ -86,6 +87,7 @@ mod limits;
 mod movement;
 mod number;
 mod patch;
+mod persistent_array;
 mod plugin;
 mod quota;
 mod rejection;
@@ -102,6 +104,7 @@ mod tests;
 
 pub use account::{Account, AccountPatch, AccountStatus};
 pub use account_limits::{AccountLimits, LimitsChange, LimitsPatch};
+pub use account_table::AccountTable;
 pub use act::{
     Act, AssetPatch, Authority, BatchRequest, CaptureRequest, Force, HoldRequest, IssueRequest,
     ReversalRequest, TransferRequest, Transfers, TransfersError,

@@ -92,12 +92,57 @@ impl<'a> WorkingBalance<'a> {
     }
 }
 
+/// The balances of the postings so far. A look-up in the books costs a microsecond of cache misses if there
+/// are many accounts, so each balance is looked up there once.
+#[derive(Default)]
+struct BalanceList<'a> {
+    balances: Vec<(AccountAsset<'a>, WorkingBalance<'a>)>,
+    /// The places of all balances, if there are more than a few.
+    places: BTreeMap<AccountAsset<'a>, usize>,
+}
+
+/// The account and the asset of a balance.
+type AccountAsset<'a> = (&'a AccountId, &'a AssetId);
+
+/// Balances that are searched one by one. Nearly all transfers have two, for which a map takes longer.
+const SEARCHED_MAX: usize = 8;
+
+impl<'a> BalanceList<'a> {
+    /// Returns the place of a balance, which is added from the books if it is not there.
+    fn place(&mut self, books: &'a Books, key: AccountAsset<'a>) -> usize {
+        let found = if self.places.is_empty() {
+            self.balances.iter().position(|(known, _)| *known == key)
+        } else {
+            self.places.get(&key).copied()
+        };
+        found.unwrap_or_else(|| self.add(books, key))
+    }
+
+    fn add(&mut self, books: &'a Books, key: AccountAsset<'a>) -> usize {
+        let (account, asset) = key;
+        let place = self.balances.len();
+        let balance = WorkingBalance::new(books.account(account), asset);
+        self.balances.push((key, balance));
+        if place == SEARCHED_MAX {
+            let keys = self.balances.iter().map(|(key, _)| *key);
+            self.places = keys.zip(0..).collect();
+        } else if place > SEARCHED_MAX {
+            self.places.insert(key, place);
+        }
+        place
+    }
+
+    fn at(&mut self, place: usize) -> &mut WorkingBalance<'a> {
+        let balance = self.balances.get_mut(place);
+        let (_, balance) = balance.expect("places come from this list, which only grows");
+        balance
+    }
+}
+
 /// The balances after the postings so far.
 pub(crate) struct WorkingBalances<'a> {
     books: &'a Books,
-    /// The balances of the postings so far. A look-up in the books costs a microsecond of cache misses if
-    /// there are many accounts, so each balance is looked up there once.
-    balances: BTreeMap<(&'a AccountId, &'a AssetId), WorkingBalance<'a>>,
+    balances: BalanceList<'a>,
     flows: BTreeMap<&'a AssetId, Flow>,
     /// The number of balances that the postings create.
     opened: u64,
@@ -109,7 +154,7 @@ impl<'a> WorkingBalances<'a> {
     pub(crate) fn new(books: &'a Books) -> Self {
         Self {
             books,
-            balances: BTreeMap::new(),
+            balances: BalanceList::default(),
             flows: BTreeMap::new(),
             opened: 0,
             checks_quota: true,
@@ -125,12 +170,8 @@ impl<'a> WorkingBalances<'a> {
         }
     }
 
-    fn balance(&mut self, account: &'a AccountId, asset: &'a AssetId) -> &mut WorkingBalance<'a> {
-        let books = self.books;
-        let balance = self.balances.entry((account, asset));
-        balance.or_insert_with(|| {
-            WorkingBalance::new(books.account(account).map(|found| &**found), asset)
-        })
+    fn place(&mut self, account: &'a AccountId, asset: &'a AssetId) -> usize {
+        self.balances.place(self.books, (account, asset))
     }
 
     /// Checks that the assets and accounts of postings exist, and that the accounts are open.
@@ -161,7 +202,8 @@ impl<'a> WorkingBalances<'a> {
         let mut open = Ok(());
         for posting in postings {
             for id in [&posting.source, &posting.destination] {
-                let Some(account) = self.balance(id, &posting.asset).account else {
+                let place = self.place(id, &posting.asset);
+                let Some(account) = self.balances.at(place).account else {
                     return Err(Rejection::AccountNotFound {
                         account: id.clone(),
                     });
@@ -184,9 +226,13 @@ impl<'a> WorkingBalances<'a> {
         account: &'a AccountId,
         asset: &'a AssetId,
     ) -> Result<(), Rejection> {
-        let checks_quota = self.checks_quota;
-        let balance = self.balance(account, asset);
-        if balance.is_counted || !checks_quota {
+        let place = self.place(account, asset);
+        self.open_place(place)
+    }
+
+    fn open_place(&mut self, place: usize) -> Result<(), Rejection> {
+        let balance = self.balances.at(place);
+        if balance.is_counted || !self.checks_quota {
             return Ok(());
         }
         balance.is_counted = true;
@@ -195,9 +241,13 @@ impl<'a> WorkingBalances<'a> {
         self.books.check_room(Quota::Balances, used, self.opened)
     }
 
-    fn open_balances(&mut self, posting: &'a Posting) -> Result<(), Rejection> {
-        self.open_balance(&posting.source, &posting.asset)?;
-        self.open_balance(&posting.destination, &posting.asset)
+    /// Opens both balances of a posting. Returns the places of the source and of the destination.
+    fn open_balances(&mut self, posting: &'a Posting) -> Result<(usize, usize), Rejection> {
+        let source = self.place(&posting.source, &posting.asset);
+        let destination = self.place(&posting.destination, &posting.asset);
+        self.open_place(source)?;
+        self.open_place(destination)?;
+        Ok((source, destination))
     }
 
     /// Posts postings in their order, as one part of a batch.
@@ -225,8 +275,8 @@ impl<'a> WorkingBalances<'a> {
 
     /// Reserves the amount of a posting.
     pub(crate) fn reserve(&mut self, posting: &'a Posting) -> Result<(), Rejection> {
-        self.open_balances(posting)?;
-        self.check_debit(posting, Funds::Spendable)?;
+        let (source, _) = self.open_balances(posting)?;
+        self.check_debit(source, posting, Funds::Spendable)?;
         self.hold(posting, posting.amount.signed());
         Ok(())
     }
@@ -244,7 +294,8 @@ impl<'a> WorkingBalances<'a> {
     }
 
     fn hold(&mut self, posting: &'a Posting, by: i64) {
-        let balance = self.balance(&posting.source, &posting.asset);
+        let source = self.place(&posting.source, &posting.asset);
+        let balance = self.balances.at(source);
         balance.held = balance.held.saturating_add(by);
     }
 
@@ -254,17 +305,16 @@ impl<'a> WorkingBalances<'a> {
         part: u32,
         funds: Funds,
     ) -> Result<Movement, Rejection> {
-        self.open_balances(posting)?;
+        let (source, destination) = self.open_balances(posting)?;
         // The order of the checks decides which rejection is recorded, so the audit of old records depends
         // on it.
-        let source_after = self.check_debit(posting, funds)?;
-        let destination_after = self.check_credit(posting, funds)?;
-        let source = &posting.source;
-        let destination = &posting.destination;
-        self.balance(source, &posting.asset).posted = source_after;
-        self.balance(destination, &posting.asset).posted = destination_after;
+        let source_after = self.check_debit(source, posting, funds)?;
+        let destination_after = self.check_credit(destination, posting, funds)?;
+        self.balances.at(source).posted = source_after;
+        self.balances.at(destination).posted = destination_after;
         let units = posting.amount.get();
-        let (issued, burned) = match (source.is_issuer(), destination.is_issuer()) {
+        let is_issued = posting.source.is_issuer();
+        let (issued, burned) = match (is_issued, posting.destination.is_issuer()) {
             (true, _) => (units, 0),
             (false, true) => (0, units),
             (false, false) => (0, 0),
@@ -281,15 +331,20 @@ impl<'a> WorkingBalances<'a> {
         })
     }
 
-    /// Checks a debit. Returns the source's balance after it.
-    fn check_debit(&mut self, posting: &'a Posting, funds: Funds) -> Result<i64, Rejection> {
+    /// Checks a debit of the balance at a place. Returns the balance after it.
+    fn check_debit(
+        &mut self,
+        place: usize,
+        posting: &Posting,
+        funds: Funds,
+    ) -> Result<i64, Rejection> {
         let Posting {
             source,
             asset,
             amount,
             ..
         } = posting;
-        let balance = *self.balance(source, asset);
+        let balance = *self.balances.at(place);
         let before = balance.posted;
         let after = before.saturating_sub(amount.signed());
         if source.is_issuer() {
@@ -329,14 +384,20 @@ impl<'a> WorkingBalances<'a> {
         Ok(after)
     }
 
-    fn check_credit(&mut self, posting: &'a Posting, funds: Funds) -> Result<i64, Rejection> {
+    /// Checks a credit of the balance at a place. Returns the balance after it.
+    fn check_credit(
+        &mut self,
+        place: usize,
+        posting: &Posting,
+        funds: Funds,
+    ) -> Result<i64, Rejection> {
         let Posting {
             destination,
             asset,
             amount,
             ..
         } = posting;
-        let balance = *self.balance(destination, asset);
+        let balance = *self.balances.at(place);
         let posted = balance.posted;
         let after = posted.saturating_add(amount.signed());
         // An issuer's balance is never positive: no more can be burned than was issued.
@@ -357,5 +418,30 @@ impl<'a> WorkingBalances<'a> {
             });
         }
         Ok(after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Seed, Timestamp};
+
+    #[test]
+    fn balances_are_found_in_a_list_and_in_a_map() {
+        let books = Books::new(Seed::new([0; 32]), Timestamp(1));
+        let coin: AssetId = "coin".parse().expect("an asset");
+        let names = (0..2 * SEARCHED_MAX).map(|number| format!("user:{number}"));
+        let names: Vec<AccountId> = names.map(|name| name.parse().expect("a name")).collect();
+        let copies = names.clone();
+        let mut list = BalanceList::default();
+        for (place, name) in names.iter().enumerate() {
+            assert_eq!(list.place(&books, (name, &coin)), place);
+            list.at(place).posted = i64::try_from(place).expect("63 bits");
+            assert_eq!(list.places.is_empty(), place < SEARCHED_MAX);
+            for (known, same) in copies.iter().enumerate().take(place) {
+                assert_eq!(list.place(&books, (same, &coin)), known);
+            }
+            assert_eq!(list.balances.len(), place + 1, "nothing else was added");
+        }
     }
 }

@@ -80,7 +80,7 @@ fn check_piece(change: &Change, books: &Books) -> Result<(), String> {
         }
         Change::AccountSet { account, .. } => books
             .account(account)
-            .map(|known| CheckpointEntry::Account(account.clone(), Arc::clone(known))),
+            .map(|known| CheckpointEntry::Account(account.clone(), Arc::new(known.clone()))),
         Change::PluginSet { plugin, .. } => books.plugin(plugin).map(|known| {
             let bare = Plugin {
                 state: imbl::OrdMap::new(),

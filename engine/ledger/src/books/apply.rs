@@ -121,7 +121,7 @@ impl Books {
                 account: account.clone(),
                 asset: asset.clone(),
             };
-            let account = Arc::make_mut(self.accounts.get_mut(account).ok_or_else(mismatch)?);
+            let account = self.accounts.get_mut(account).ok_or_else(mismatch)?;
             let present = account.balances.get_mut(asset);
             let before = present.as_ref().map_or(0, |balance| balance.posted);
             // The recorded balance is compared with the computed one, so that a start finds a record that
@@ -135,7 +135,7 @@ impl Books {
                     posted,
                     ..Balance::default()
                 };
-                account.balances.insert(self.numbers.shared(asset), new);
+                account.balances.insert(asset.clone(), new);
                 self.usage.add_balance();
             }
             Ok(account.number)
@@ -250,8 +250,7 @@ impl Books {
         account.limits = std::mem::take(&mut account.limits).changed(limits);
         for asset in limits.assets_set() {
             if !account.balances.contains_key(asset) {
-                let asset = self.numbers.shared(asset);
-                account.balances.insert(asset, Balance::default());
+                account.balances.insert(asset.clone(), Balance::default());
                 self.usage.add_balance();
             }
         }

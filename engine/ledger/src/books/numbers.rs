@@ -1,10 +1,9 @@
 //! The numbers of accounts and assets: their assignment, and their restoration from a checkpoint.
 
-use std::sync::Arc;
-
 use imbl::{OrdMap, Vector};
 
 use crate::account::Account;
+use crate::account_table::AccountTable;
 use crate::id::{AccountId, AssetId};
 use crate::limits::{ACCOUNTS_QUOTA_MAX, ASSETS_QUOTA_MAX};
 use crate::number::{AccountNumber, AssetNumber};
@@ -77,13 +76,6 @@ impl NumberTable {
         self.assets.names.len()
     }
 
-    /// Returns an asset's id that shares its text with the other balances in the asset. Without it each
-    /// account would keep the text of the request that created its balance.
-    pub(crate) fn shared(&self, asset: &AssetId) -> AssetId {
-        let shared = self.of_assets.get_key_value(asset);
-        shared.map_or(asset, |(shared, _)| shared).clone()
-    }
-
     /// Returns the numbers of all assets.
     pub(crate) fn into_asset_numbers(self) -> OrdMap<AssetId, AssetNumber> {
         self.of_assets
@@ -92,16 +84,12 @@ impl NumberTable {
     /// Returns an account for a change; creates it if it does not exist.
     pub(crate) fn account_or_new<'a>(
         &mut self,
-        accounts: &'a mut OrdMap<AccountId, Arc<Account>>,
+        accounts: &'a mut AccountTable,
         account: &AccountId,
     ) -> &'a mut Account {
-        let entry = accounts.entry(account.clone()).or_insert_with(|| {
-            Arc::new(Account {
-                number: AccountNumber(self.accounts.assign(account.clone())),
-                ..Account::default()
-            })
-        });
-        Arc::make_mut(entry)
+        accounts.get_mut_or_add(account, || {
+            AccountNumber(self.accounts.assign(account.clone()))
+        })
     }
 
     /// Assigns a number to an asset, unless it has one.

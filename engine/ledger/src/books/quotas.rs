@@ -83,12 +83,12 @@ impl Books {
         asset: &AssetId,
         change: impl FnOnce(Balance) -> Option<Balance>,
     ) -> Option<()> {
-        let account = Arc::make_mut(self.accounts.get_mut(account)?);
+        let account = self.accounts.get_mut(account)?;
         if let Some(balance) = account.balances.get_mut(asset) {
             *balance = change(*balance)?;
         } else {
             let new = change(Balance::default())?;
-            account.balances.insert(self.numbers.shared(asset), new);
+            account.balances.insert(asset.clone(), new);
             self.usage.add_balance();
         }
         Some(())
@@ -96,15 +96,12 @@ impl Books {
 
     /// Restores an account from a checkpoint. Returns false if it or its number exists already, or the
     /// number is too high; the books must then be discarded.
-    pub(crate) fn restore_account(&mut self, id: AccountId, mut account: Arc<Account>) -> bool {
+    pub(crate) fn restore_account(&mut self, id: AccountId, account: Account) -> bool {
         if !self.numbers.restore_account(account.number, id.clone()) {
             return false;
         }
         self.usage.add_account(&account);
-        let numbers = &self.numbers;
-        let balances = &mut Arc::make_mut(&mut account).balances;
-        balances.replace_keys(|asset| numbers.shared(asset));
-        self.accounts.insert(id, account).is_none()
+        self.accounts.insert(id, account)
     }
 
     /// Restores an asset from a checkpoint. Returns false if it or its number exists already, or the

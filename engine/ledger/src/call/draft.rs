@@ -274,7 +274,7 @@ impl Draft {
         *account == self.call.caller
     }
 
-    fn find_account(&self, account: &AccountId, asset: &AssetId) -> Result<&Arc<Account>, Refusal> {
+    fn find_account(&self, account: &AccountId, asset: &AssetId) -> Result<&Account, Refusal> {
         if self.books.asset(asset).is_none() {
             return Err(Refusal::UnknownAsset {
                 asset: asset.clone(),

@@ -33,7 +33,7 @@ pub(super) fn set_account(
             });
         }
     }
-    let found = books.account(account).map(|found| &**found);
+    let found = books.account(account);
     if let Some(admission) = admission {
         check_admission(admission, account, found.is_some(), patch)?;
     }

@@ -109,9 +109,8 @@ fn limits_are_merged_by_asset() {
     "#]]
     .assert_eq(&world.output);
     let limits = |world: &World| {
-        world.books.accounts()[&id::<AccountId>("user:1")]
-            .limits
-            .clone()
+        let account = world.books.account(&id("user:1"));
+        account.expect("it exists").limits.clone()
     };
     let kept = limits(&world);
     assert_eq!(
@@ -124,8 +123,7 @@ fn limits_are_merged_by_asset() {
     world.run("account user:1 credit_limit=null ceiling=null");
     assert_eq!(limits(&world), AccountLimits::default());
     // Unset limits are not serialised.
-    let json =
-        serde_json::to_string(&*world.books.accounts()[&id::<AccountId>("user:1")]).expect("JSON");
+    let json = serde_json::to_string(&world.books.account(&id("user:1"))).expect("JSON");
     expect![[
         r#"{"number":2,"balances":{"coin":{"posted":0,"held":0},"gem":{"posted":0,"held":0}}}"#
     ]]
@@ -255,7 +253,6 @@ fn invalid_limits_are_found() {
         .accounts
         .get_mut(&id::<AccountId>("user:1"))
         .expect("it is there");
-    let account = std::sync::Arc::make_mut(account);
     // The ledger never creates such a record.
     let limits = r#"{"credit_limit":{"item:crown":5}}"#;
     account.limits = serde_json::from_str(limits).expect("limits");

@@ -155,7 +155,7 @@ proptest! {
             for other in before.plugins().keys().filter(|other| *other != name) {
                 assert_eq!(own(before, other), own(&world.books, other), "{act:?}");
                 let is_call = matches!(act, Act::Call(_));
-                for (account, balances) in before.accounts() {
+                for (account, balances) in before.accounts().iter() {
                     if !account.belongs_to(other) || !is_call {
                         continue;
                     }
@@ -245,7 +245,7 @@ proptest! {
             let verdict = world.act(act);
             let accepted = matches!(verdict, Verdict::Applied(_) | Verdict::Unchanged);
             prop_assert_eq!(accepted, expected, "{:?}: {:?}", act, verdict);
-            for (id, account) in world.books.accounts() {
+            for (id, account) in world.books.accounts().iter() {
                 for (asset, balance) in account.balances.iter() {
                     let kept = model.balance(id.as_str(), asset.as_str());
                     prop_assert_eq!(i128::from(balance.posted), kept, "{} {}", id, asset);

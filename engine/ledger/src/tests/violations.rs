@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::script::{World, id};
 use crate::{
-    AccountId, Amount, AssetId, Balance, Books, EconomyStatus, Hold, HoldId, Limit, OnExpiry,
+    Account, Amount, AssetId, Balance, Books, EconomyStatus, Hold, HoldId, Limit, OnExpiry,
     PluginName, Posting, Reversal, Timestamp, TransferId, check,
 };
 
@@ -31,13 +31,17 @@ fn check_broken(break_: impl FnOnce(&mut Books), expected: &Expect) {
     expected.assert_eq(&lines.join("\n"));
 }
 
+fn account<'a>(books: &'a mut Books, account: &str) -> &'a mut Account {
+    let numbers = &mut books.numbers;
+    numbers.account_or_new(&mut books.accounts, &id(account))
+}
+
 /// Sets the balance of one account, without a counterpart.
-fn set(books: &mut Books, account: &str, asset: &str, posted: i64, held: u64) {
+fn set(books: &mut Books, of: &str, asset: &str, posted: i64, held: u64) {
     let held = Limit::new(held).expect("a limit");
-    let account = books
-        .numbers
-        .account_or_new(&mut books.accounts, &id(account));
-    let before = account.balances.insert(id(asset), Balance { posted, held });
+    let before = account(books, of)
+        .balances
+        .insert(id(asset), Balance { posted, held });
     books.usage.balances += u64::from(before.is_none());
 }
 
@@ -245,17 +249,13 @@ fn a_name_bound_to_another_plugin_is_found() {
 fn numbers_of_other_accounts_are_found() {
     check_broken(
         |books| {
-            let mut account = books.accounts[&id::<AccountId>("user:1")].clone();
-            Arc::make_mut(&mut account).number.0 += 1;
-            books.accounts.insert(id("user:1"), account);
+            account(books, "user:1").number.0 += 1;
         },
         &expect!["user:1 has the number 2, which stands for `user:2`"],
     );
     check_broken(
         |books| {
-            let mut account = books.accounts[&id::<AccountId>("user:1")].clone();
-            Arc::make_mut(&mut account).number.0 = 99;
-            books.accounts.insert(id("user:1"), account);
+            account(books, "user:1").number.0 = 99;
         },
         &expect!["user:1 has the number 99, which stands for no account"],
     );
@@ -264,7 +264,7 @@ fn numbers_of_other_accounts_are_found() {
 #[test]
 fn numbers_without_an_account_are_found() {
     check_broken(
-        |books| drop(books.accounts.remove(&id::<AccountId>("user:2"))),
+        |books| books.accounts.remove(&id("user:2")),
         &expect!["there are 4 account numbers and 3 accounts"],
     );
 }

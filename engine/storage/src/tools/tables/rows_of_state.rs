@@ -74,7 +74,7 @@ impl StateTables {
     }
 
     fn add_accounts(&mut self, economy: &str, books: &Books) -> Result<(), StorageError> {
-        for (id, account) in books.accounts() {
+        for (id, account) in books.accounts().iter() {
             let limits = if account.limits.is_empty() {
                 None
             } else {
