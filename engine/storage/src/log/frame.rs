@@ -321,6 +321,19 @@ impl Frame {
         Ok(before.place(read.record, read.economy, place))
     }
 
+    /// Reads all records in their order, without their hashes.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Result<Record>> + '_ {
+        let mut from = Decoder::new(&self.payload);
+        let mut before = Before::new(&self.header);
+        (0..self.records).map(move |place| {
+            let read = codec::decode(&mut from, &self.header);
+            let read = read.map_err(|error| self.unreadable(place, &error))?;
+            let record = before.place(read.record, read.economy, place);
+            before.count(read.economy, record.movements.len() as u64);
+            Ok(record)
+        })
+    }
+
     /// Reads all records with their hashes, and checks each hash against the bytes that are stored of it.
     pub(crate) fn reader(&self) -> FrameReader<'_> {
         FrameReader {

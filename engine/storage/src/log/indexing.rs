@@ -71,10 +71,12 @@ pub(crate) fn catch_up(database: &Database, index: &Index) -> Result<()> {
     let before = frame.header.first_record.saturating_sub(1);
     each_frame(database, before, |frame| {
         let mut entries = Vec::new();
-        for record in frame.header.first_record..frame.next_record() {
-            if record > indexed {
-                entries.push(entries_of_read(&frame.record(record)?)?);
-                indexed = record;
+        // Each record is read once: reading them by number would skip those before each.
+        for record in frame.records() {
+            let record = record?;
+            if record.id > indexed {
+                entries.push(entries_of_read(&record)?);
+                indexed = record.id;
             }
         }
         index.add_blocking(&entries, *frame.head.as_bytes())?;
