@@ -60,8 +60,8 @@ pub(crate) struct Batch {
     pub(crate) state: State,
     /// The records to append.
     pub(crate) appended: Vec<NewRecord>,
-    /// The idempotency keys of this batch, each with the index of its record.
-    keys: HashMap<(EconomyId, IdempotencyKey), usize>,
+    /// The idempotency keys of this batch by economy, each with the index of its record.
+    keys: HashMap<EconomyId, HashMap<IdempotencyKey, usize>>,
     at: Timestamp,
     epoch: Epoch,
     render: Render,
@@ -152,7 +152,9 @@ impl Batch {
             tracing::error!(%economy, kind, what, "internal error in a request; nothing of it is kept");
             self.state = state;
             self.appended.truncate(records);
-            self.keys.retain(|_, record| *record < records);
+            for keys in self.keys.values_mut() {
+                keys.retain(|_, record| *record < records);
+            }
             replies.push(Err(failure));
         }
         Ok((self, replies))
@@ -192,7 +194,7 @@ impl Batch {
         key: &IdempotencyKey,
         request: &Request,
     ) -> Option<KeyLookup> {
-        let index = self.keys.get(&(economy.clone(), key.clone()))?;
+        let index = self.keys.get(economy)?.get(key)?;
         let record = &self.appended.get(*index)?.record;
         if record.request != request.as_str() {
             return Some(KeyLookup::Other);
@@ -309,8 +311,13 @@ impl Batch {
         let link = record.link(previous);
         self.state.seal(economy, seq, at, link.hash);
         if let Some(key) = &submission.key {
-            self.keys
-                .insert((economy.clone(), key.clone()), self.appended.len());
+            let place = self.appended.len();
+            if let Some(keys) = self.keys.get_mut(economy) {
+                keys.insert(key.clone(), place);
+            } else {
+                let first = HashMap::from([(key.clone(), place)]);
+                self.keys.insert(economy.clone(), first);
+            }
         }
         let component = match (&submission.act, verdict) {
             (Act::AddComponent { .. }, Verdict::Applied(_)) => submission.component.clone(),

@@ -1,6 +1,7 @@
 //! The tail: the entries of the newest records, in memory until they are written to runs.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::entry::{
     FingerprintEntry, MovementEntry, RecordEntries, SequenceEntry, SideEntry, SideGroup,
@@ -202,10 +203,30 @@ impl IndexTail {
     }
 }
 
+/// A hasher that returns a fingerprint as it is, since it is a keyed hash that clients cannot choose.
+#[derive(Default)]
+struct FingerprintHasher(u64);
+
+impl Hasher for FingerprintHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, fingerprint: u64) {
+        self.0 = fingerprint;
+    }
+}
+
 /// The records of each fingerprint.
 struct FingerprintMap {
     /// The place of the newest entry of each fingerprint.
-    newest: HashMap<u64, usize>,
+    newest: HashMap<u64, usize, BuildHasherDefault<FingerprintHasher>>,
     /// All entries, each with the place of the previous entry of its fingerprint.
     entries: Vec<(FingerprintEntry, Option<usize>)>,
 }
@@ -213,7 +234,7 @@ struct FingerprintMap {
 impl FingerprintMap {
     fn with_capacity(entries: usize) -> Self {
         Self {
-            newest: HashMap::with_capacity(entries),
+            newest: HashMap::with_capacity_and_hasher(entries, BuildHasherDefault::default()),
             entries: Vec::with_capacity(entries),
         }
     }

@@ -44,6 +44,8 @@ pub(crate) struct FileLog {
     /// Connections that are closed before this one, because the last connection removes the write-ahead log.
     readers: Option<Arc<Readers>>,
     marks: MarkTable,
+    begin_txn: Statement,
+    commit_txn: Statement,
     insert_frame: Statement,
     insert_component: Statement,
     insert_piece: Statement,
@@ -122,6 +124,8 @@ impl FileLog {
             readers: None,
             notes: NoteTable::open(&database)?,
             marks: MarkTable::open(&database)?,
+            begin_txn: database.prepare("BEGIN IMMEDIATE")?,
+            commit_txn: database.prepare("COMMIT")?,
             insert_frame: database.prepare(
                 "INSERT INTO frames (id, batch, records, format, request_bytes, head, bytes)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -184,12 +188,12 @@ impl FileLog {
         writes: impl FnOnce(&mut Self) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         let stamp = self.stamp.with_open(is_open).next();
-        self.database.batch("BEGIN IMMEDIATE")?;
+        self.begin_txn.run(Vec::new())?;
         let done = self
             .write_stamp(stamp)
             .map_err(E::from)
             .and_then(|()| writes(self))
-            .and_then(|()| Ok(self.database.batch("COMMIT")?));
+            .and_then(|()| Ok(self.commit_txn.run(Vec::new())?));
         if done.is_ok() {
             self.stamp = stamp;
         } else if self.database.in_txn() {
