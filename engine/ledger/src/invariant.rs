@@ -132,7 +132,7 @@ fn check_numbers(books: &Books) -> Vec<Violation> {
             });
         }
     }
-    let numbers = books.numbers.accounts();
+    let numbers = books.accounts.numbers();
     let accounts = books.accounts().len();
     if numbers != accounts {
         found.push(Violation::AccountNumbersMiscounted { numbers, accounts });

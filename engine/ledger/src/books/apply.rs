@@ -245,7 +245,7 @@ impl Books {
         limits: &LimitsChange,
         metadata: Option<&Document>,
     ) {
-        let account = self.numbers.account_or_new(&mut self.accounts, account);
+        let account = self.accounts.get_mut_or_add(account);
         account.status = status;
         account.limits = std::mem::take(&mut account.limits).changed(limits);
         for asset in limits.assets_set() {
@@ -267,8 +267,7 @@ impl Books {
         let before = before.as_ref().and_then(|before| before.metadata.as_ref());
         self.usage
             .replace_metadata(before, definition.metadata.as_ref());
-        self.numbers
-            .account_or_new(&mut self.accounts, &AccountId::issuer(asset));
+        self.accounts.get_mut_or_add(&AccountId::issuer(asset));
     }
 
     /// Adds a flow, and removes the oldest flows of its asset that are no longer served.

@@ -9,12 +9,12 @@ use crate::number::{AccountNumber, AssetNumber};
 impl Books {
     /// Returns the number of an account.
     pub fn account_number(&self, account: &AccountId) -> Option<AccountNumber> {
-        Some(self.account(account)?.number)
+        self.accounts.number(account)
     }
 
     /// Returns the name of the account that has a number.
     pub fn account_name(&self, number: AccountNumber) -> Option<&AccountId> {
-        self.numbers.accounts.name(number.0)
+        self.accounts.name(number)
     }
 
     /// Returns the number of an asset.
@@ -24,7 +24,7 @@ impl Books {
 
     /// Returns the id of the asset that has a number.
     pub fn asset_name(&self, number: AssetNumber) -> Option<&AssetId> {
-        self.numbers.assets.name(number.0)
+        self.numbers.name(number)
     }
 
     /// Returns a movement with numbers in place of names; none if an account or the asset does not exist.
@@ -49,7 +49,7 @@ impl Books {
     /// Returns true if every number is assigned: after a restoration, that no account or asset is missing
     /// between others.
     pub fn is_complete(&self) -> bool {
-        self.numbers.accounts() == self.accounts.len() && self.numbers.assets() == self.assets.len()
+        self.accounts.numbers() == self.accounts.len() && self.numbers.assets() == self.assets.len()
     }
 
     pub(super) fn resolve(&self, movement: &NumberedMovement) -> Result<Movement, ApplyError> {

@@ -32,8 +32,7 @@ fn check_broken(break_: impl FnOnce(&mut Books), expected: &Expect) {
 }
 
 fn account<'a>(books: &'a mut Books, account: &str) -> &'a mut Account {
-    let numbers = &mut books.numbers;
-    numbers.account_or_new(&mut books.accounts, &id(account))
+    books.accounts.get_mut_or_add(&id(account))
 }
 
 /// Sets the balance of one account, without a counterpart.
