@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bursar_ledger::EconomyId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::keyed_locks::{KeyedGuard, KeyedLocks};
+use crate::admission::{Admission, AdmissionBounds, Permit};
 use crate::service::blocking;
 use crate::service::error::ServiceError;
 
@@ -92,19 +92,15 @@ struct ByteCount {
 
 /// The bytes of one kind of bodies.
 struct Pool {
-    bounds: PoolBounds,
-    total: Arc<Semaphore>,
-    shares: KeyedLocks<EconomyId>,
-    waiting: Arc<Semaphore>,
-    waiting_of: KeyedLocks<EconomyId>,
+    bytes_max: usize,
+    admission: Admission<EconomyId>,
 }
 
 /// The admission of a body. Its bytes are released when this is dropped.
 pub struct BodyPermit {
     bytes: usize,
     count: Arc<ByteCount>,
-    _total: OwnedSemaphorePermit,
-    _share: KeyedGuard<EconomyId>,
+    _permit: Permit<EconomyId>,
 }
 
 impl BodyLimiter {
@@ -121,28 +117,45 @@ impl BodyLimiter {
 
     /// The number of bytes that are admitted now.
     pub fn held(&self) -> usize {
-        self.count.held.load(Ordering::SeqCst)
+        self.count.held.load(Ordering::Relaxed)
     }
 
     /// The most bytes that were admitted at any time.
     pub fn peak(&self) -> usize {
-        self.count.peak.load(Ordering::SeqCst)
+        self.count.peak.load(Ordering::Relaxed)
+    }
+
+    /// Admits a body of an economy if it need not wait.
+    pub fn try_admit(&self, economy: &EconomyId, bytes: usize) -> Option<BodyPermit> {
+        let pool = self.pool(bytes);
+        let permit = pool.admission.try_acquire(economy, pool.units(bytes));
+        Some(self.count(bytes, permit.ok()?))
     }
 
     /// Waits until a body of an economy is admitted. Returns none after the longest wait, or if too many bodies wait.
     pub async fn admit(&self, economy: &EconomyId, bytes: usize) -> Option<BodyPermit> {
-        let small = bytes <= SMALL_BODY_BYTES_MAX;
-        let pool = if small { &self.small } else { &self.large };
-        let admitted = timeout(self.patience, pool.enter(economy, bytes));
-        let (total, share) = admitted.await.ok()??;
-        let held = self.count.held.fetch_add(bytes, Ordering::SeqCst) + bytes;
-        self.count.peak.fetch_max(held, Ordering::SeqCst);
-        Some(BodyPermit {
+        let pool = self.pool(bytes);
+        let permit = pool.admission.acquire(economy, pool.units(bytes));
+        let permit = timeout(self.patience, permit).await.ok()?;
+        Some(self.count(bytes, permit.ok()?))
+    }
+
+    fn pool(&self, bytes: usize) -> &Pool {
+        if bytes <= SMALL_BODY_BYTES_MAX {
+            &self.small
+        } else {
+            &self.large
+        }
+    }
+
+    fn count(&self, bytes: usize, permit: Permit<EconomyId>) -> BodyPermit {
+        let held = self.count.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.count.peak.fetch_max(held, Ordering::Relaxed);
+        BodyPermit {
             bytes,
             count: Arc::clone(&self.count),
-            _total: total,
-            _share: share,
-        })
+            _permit: permit,
+        }
     }
 
     /// Runs work on a body of `bytes` bytes. For a large body it runs on a blocking thread, and only a few run at the
@@ -167,37 +180,26 @@ impl BodyLimiter {
 
 impl Pool {
     fn new(bounds: PoolBounds) -> Self {
+        let admission = Admission::new(AdmissionBounds {
+            waiting: bounds.waiting,
+            waiting_per_key: bounds.waiting_per_economy,
+            ..AdmissionBounds::new(bounds.bytes, bounds.bytes_per_economy)
+        });
         Self {
-            total: Arc::new(Semaphore::new(bounds.bytes)),
-            shares: KeyedLocks::new(bounds.bytes_per_economy),
-            waiting: Arc::new(Semaphore::new(bounds.waiting)),
-            waiting_of: KeyedLocks::new(bounds.waiting_per_economy),
-            bounds,
+            bytes_max: bounds.bytes.min(bounds.bytes_per_economy),
+            admission,
         }
     }
 
-    async fn enter(
-        &self,
-        economy: &EconomyId,
-        bytes: usize,
-    ) -> Option<(OwnedSemaphorePermit, KeyedGuard<EconomyId>)> {
-        // Both are held only while the body waits.
-        let _waiting = Arc::clone(&self.waiting).try_acquire_owned().ok()?;
-        let _waiting_of = self.waiting_of.try_enter(economy.clone())?;
-        let permits = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
-        // The share comes first: a body that waits for it holds no bytes of the total, and so does not delay other
-        // economies.
-        let share = permits(bytes.min(self.bounds.bytes_per_economy));
-        let share = self.shares.enter_many(economy.clone(), share).await;
-        let total = permits(bytes.min(self.bounds.bytes));
-        let total = Arc::clone(&self.total).acquire_many_owned(total).await;
-        Some((total.ok()?, share))
+    /// Returns the units of a body. A body that is larger than the share of an economy takes all of it.
+    fn units(&self, bytes: usize) -> usize {
+        bytes.min(self.bytes_max)
     }
 }
 
 impl Drop for BodyPermit {
     fn drop(&mut self) {
-        self.count.held.fetch_sub(self.bytes, Ordering::SeqCst);
+        self.count.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -290,7 +292,7 @@ mod tests {
             let bodies = Arc::clone(&bodies);
             async move { bodies.admit(&economy("a"), 2 << 20).await.is_some() }
         });
-        while bodies.large.waiting.available_permits() > 0 {
+        while bodies.large.admission.waiting() == 0 {
             tokio::task::yield_now().await;
         }
         let beyond = bodies.admit(&economy("a"), 2 << 20).await;

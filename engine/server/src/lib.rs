@@ -13,6 +13,7 @@
 //!
 //! Only `clock` reads the time, only `random` reads randomness, and only `config` reads the environment.
 
+mod admission;
 pub mod api_keys;
 pub mod bodies;
 mod breaker;

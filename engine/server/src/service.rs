@@ -4,20 +4,26 @@
 
 pub(crate) mod attempts;
 mod batches;
+mod blocking;
+mod call_bounds;
 pub(crate) mod call_limits;
+mod call_pool;
 mod calls;
 mod checks;
 mod components;
 mod conflicts;
 pub mod error;
+mod follower_reads;
 mod followers;
 mod gates;
 pub(crate) mod interval;
 mod nonces;
 pub(crate) mod opening_balances;
+mod plugin_work;
 mod preview;
 mod schedules;
 mod seeds;
+mod shared_breaker;
 mod start;
 mod switch_off;
 pub(crate) mod updates;
@@ -37,15 +43,17 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::service::error::ServiceError;
-use calls::Calls;
-pub use calls::{CallBounds, CallCommand};
-use checks::PluginWork;
+pub use blocking::blocking;
+pub use call_bounds::CallBounds;
+use call_pool::CallPool;
+pub use calls::CallCommand;
 pub use conflicts::ConflictCount;
 use conflicts::Conflicts;
-use followers::FollowerReads;
+use follower_reads::FollowerReads;
 use nonces::Nonces;
 pub use opening_balances::{OpeningList, OpeningRow, RowOutcome, check_closed};
-use switch_off::SharedBreaker;
+use plugin_work::PluginWork;
+use shared_breaker::SharedBreaker;
 
 /// The longest wait for an answer of the writer. A commit takes milliseconds, so a longer wait means a failure, and the
 /// client must repeat the request with the same key.
@@ -65,7 +73,7 @@ struct ServiceParts {
     host: PluginHost,
     render: Render,
     system: EconomyId,
-    calls: Calls,
+    calls: CallPool,
     plugin_work: PluginWork,
     nonces: Nonces,
     conflicts: Conflicts,
@@ -103,7 +111,7 @@ impl Service {
             host,
             render,
             system,
-            calls: Calls::new(bounds)?,
+            calls: CallPool::new(bounds)?,
             plugin_work: PluginWork::default(),
             nonces: Nonces::default(),
             conflicts: Conflicts::default(),
@@ -331,14 +339,6 @@ async fn received(receiver: Receiver, deadline: Instant) -> Result<Reply, Servic
         // The writer has ended without a reply, or the deadline has passed. The submission may still be committed.
         Ok(Err(_)) | Err(_) => Err(SubmitError::Unknown.into()),
     }
-}
-
-/// Runs work that blocks on a thread of the blocking pool.
-pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ServiceError> {
-    let result = tokio::task::spawn_blocking(work).await;
-    result.map_err(|_| ServiceError::Bug("the work panicked; nothing has moved"))
 }
 
 fn unreadable(error: StorageError) -> ServiceError {

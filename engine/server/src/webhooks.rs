@@ -20,9 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bursar_ledger::{EconomyId, Webhook, WebhookId, WebhookUrl};
 use bursar_storage::{Delivery, Event, WebhookPlace};
 use serde_json::Value;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
-use crate::keyed_locks::KeyedLocks;
+use crate::admission::{Admission, AdmissionBounds};
 use crate::service::Service;
 pub use address::{AddressError, Target};
 use attempt::Sender;
@@ -50,8 +50,7 @@ struct Parts {
     setup: WebhookSetup,
     body: EventBody,
     sender: Sender,
-    all: Semaphore,
-    per_economy: KeyedLocks<EconomyId>,
+    attempts: Admission<EconomyId>,
     /// The progress of each webhook that was needed since the start.
     known: Mutex<HashMap<WebhookPlace, Arc<Progress>>>,
     /// Notified when a webhook may be new.
@@ -67,8 +66,7 @@ impl Webhooks {
             setup,
             body,
             sender,
-            all: Semaphore::new(ATTEMPTS_MAX),
-            per_economy: KeyedLocks::new(ATTEMPTS_PER_ECONOMY_MAX),
+            attempts: Admission::new(AdmissionBounds::new(ATTEMPTS_MAX, ATTEMPTS_PER_ECONOMY_MAX)),
             known: Mutex::default(),
             look: Notify::new(),
         };

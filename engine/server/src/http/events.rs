@@ -30,7 +30,7 @@ use super::auth::Caller;
 use super::extract::{self, Path, Query, wrong_query};
 use super::position::Position;
 use super::problem::Problem;
-use super::streams::StreamPlace;
+use super::streams::StreamPermit;
 use crate::service::error::ServiceError;
 
 /// The default number of events in a page.
@@ -122,8 +122,8 @@ pub(super) async fn read(
     if wants_stream(&headers) {
         let after = last.unwrap_or(after);
         after.check(&api.service, &economy, books).await?;
-        let place = api.streams.enter(&economy, books)?;
-        let events = EventStream::new(&api, caller, economy, after.seq, place);
+        let permit = api.streams.enter(&economy, books)?;
+        let events = EventStream::new(&api, caller, economy, after.seq, permit);
         let stream = Sse::new(events.into_stream()).keep_alive(KeepAlive::default());
         return Ok(([UNBUFFERED], stream).into_response());
     }
@@ -207,11 +207,17 @@ struct EventStream {
     /// News of the economy that records API keys: a stream ends when its key is revoked.
     keys: EconomyNews,
     ending: watch::Receiver<bool>,
-    _place: StreamPlace,
+    _permit: StreamPermit,
 }
 
 impl EventStream {
-    fn new(api: &Api, caller: Caller, economy: EconomyId, after: u64, place: StreamPlace) -> Self {
+    fn new(
+        api: &Api,
+        caller: Caller,
+        economy: EconomyId,
+        after: u64,
+        permit: StreamPermit,
+    ) -> Self {
         Self {
             api: api.clone(),
             caller,
@@ -221,7 +227,7 @@ impl EventStream {
             ready: VecDeque::new(),
             keys: api.service.storage().follow(api.service.system()),
             ending: api.ending.clone(),
-            _place: place,
+            _permit: permit,
         }
     }
 

@@ -1,85 +1,52 @@
 //! Admission of event streams: a limit for the whole server, and a quota for each economy.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use bursar_ledger::{Books, EconomyId, Quota, Rejection};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
+use crate::admission::{Admission, AdmissionBounds, Full, Permit};
 use crate::service::error::ServiceError;
 
 /// The greatest number of open streams of all economies together.
 const STREAMS_MAX: usize = 256;
 
-type StreamCounts = HashMap<EconomyId, u64>;
-
 /// The open event streams of the server.
-pub(super) struct Streams {
-    all: Arc<Semaphore>,
-    open: Arc<Mutex<StreamCounts>>,
-}
+pub(super) struct Streams(Admission<EconomyId>);
 
-/// The permit of one event stream. Dropping it releases the stream's place.
-pub(super) struct StreamPlace {
-    economy: EconomyId,
-    open: Arc<Mutex<StreamCounts>>,
-    _of_all: OwnedSemaphorePermit,
-}
+/// The permit of one event stream, held until the stream ends.
+pub(super) type StreamPermit = Permit<EconomyId>;
 
 impl Streams {
     pub(super) fn new() -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(STREAMS_MAX)),
-            open: Arc::default(),
-        }
+        Self(Admission::new(AdmissionBounds::new(
+            STREAMS_MAX,
+            STREAMS_MAX,
+        )))
     }
 
     /// Admits a stream of an economy, unless its quota or the server's limit is reached.
-    pub(super) fn enter(&self, economy: &EconomyId, books: &Books) -> Result<StreamPlace, Problem> {
-        let limit = books.quota(Quota::Streams);
-        let mut open = lock(&self.open);
-        let used = open.get(economy).copied().unwrap_or(0);
-        if used >= limit {
-            let quota = Quota::Streams;
-            let full = Rejection::QuotaReached { quota, limit, used };
-            return Err(Problem::rejected(&full));
+    pub(super) fn enter(
+        &self,
+        economy: &EconomyId,
+        books: &Books,
+    ) -> Result<StreamPermit, Problem> {
+        let quota = Quota::Streams;
+        let limit = books.quota(quota);
+        let per_key = usize::try_from(limit).unwrap_or(usize::MAX);
+        match self.0.try_acquire_within(economy, 1, per_key) {
+            Ok(permit) => Ok(permit),
+            Err(Full::Key(used)) => {
+                let used = used as u64;
+                let full = Rejection::QuotaReached { quota, limit, used };
+                Err(Problem::rejected(&full))
+            }
+            Err(Full::All | Full::Waiting) => Err(ServiceError::TooManyStreams.into()),
         }
-        let of_all = Arc::clone(&self.all).try_acquire_owned();
-        let of_all = of_all.map_err(|_| ServiceError::TooManyStreams)?;
-        open.insert(economy.clone(), used.saturating_add(1));
-        Ok(StreamPlace {
-            economy: economy.clone(),
-            open: Arc::clone(&self.open),
-            _of_all: of_all,
-        })
     }
 
     /// Returns the number of open streams of an economy.
     pub(super) fn used(&self, economy: &EconomyId) -> u64 {
-        lock(&self.open).get(economy).copied().unwrap_or(0)
+        self.0.used(economy) as u64
     }
-}
-
-impl Drop for StreamPlace {
-    fn drop(&mut self) {
-        let mut open = lock(&self.open);
-        let left = open
-            .get(&self.economy)
-            .copied()
-            .unwrap_or(0)
-            .saturating_sub(1);
-        // The map must not grow with economies that have no open streams.
-        if left == 0 {
-            open.remove(&self.economy);
-        } else {
-            open.insert(self.economy.clone(), left);
-        }
-    }
-}
-
-fn lock(counts: &Mutex<StreamCounts>) -> MutexGuard<'_, StreamCounts> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -103,7 +70,7 @@ mod tests {
             let refused = enter(economy).err().expect("it is full");
             refused.code().to_owned()
         };
-        let mut places: Vec<StreamPlace> = Vec::new();
+        let mut places: Vec<StreamPermit> = Vec::new();
         for _ in 0..quota {
             places.push(enter(&first).expect("a place"));
         }
@@ -120,7 +87,7 @@ mod tests {
         }
         assert_eq!(refused(&economy(STREAMS_MAX)), "overloaded");
         places.clear();
-        assert!(lock(&streams.open).is_empty(), "nothing is left behind");
+        assert!(streams.0.is_unused(), "nothing is left behind");
         assert!(enter(&first).is_ok());
     }
 }

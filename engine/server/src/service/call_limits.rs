@@ -1,12 +1,10 @@
 //! Limits on concurrent calls: in total, for each economy and for each plugin. A call with a long request takes several
 //! places.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use bursar_ledger::{EconomyId, PluginName};
 
-use super::calls::CallBounds;
+use super::call_bounds::CallBounds;
+use crate::admission::{Admission, AdmissionBounds, Permit};
 
 /// Bytes of a request for each place that its call takes. Parsed JSON takes at most about twenty times the memory of its
 /// text, so that all places of a server stand for less than 100 MiB.
@@ -14,49 +12,26 @@ const BYTES_PER_PLACE: usize = 1_024;
 
 /// Admits calls within their limits.
 pub(super) struct CallLimiter {
-    bounds: PlaceBounds,
-    in_use: Arc<Mutex<PlacesInUse>>,
-}
-
-/// The numbers of places.
-#[derive(Clone, Copy)]
-struct PlaceBounds {
-    all: usize,
-    per_economy: usize,
-    per_plugin: usize,
-}
-
-/// The places in use. An economy or plugin without one has no entry.
-#[derive(Default)]
-struct PlacesInUse {
-    all: usize,
-    economies: HashMap<EconomyId, EconomyPlaces>,
-}
-
-/// The places in use of one economy.
-#[derive(Default)]
-struct EconomyPlaces {
-    all: usize,
-    plugins: HashMap<PluginName, usize>,
+    economies: Admission<EconomyId>,
+    plugins: Admission<(EconomyId, PluginName)>,
 }
 
 /// The places of a call. They are released when this is dropped.
 pub(super) struct CallPermit {
-    economy: EconomyId,
-    plugin: PluginName,
-    count: usize,
-    in_use: Arc<Mutex<PlacesInUse>>,
+    _of_economy: Permit<EconomyId>,
+    _of_plugin: Permit<(EconomyId, PluginName)>,
 }
 
 impl CallLimiter {
     pub(super) fn new(bounds: &CallBounds) -> Self {
+        let economies = AdmissionBounds {
+            leaves_half: true,
+            ..AdmissionBounds::new(bounds.calls, bounds.calls_per_economy)
+        };
+        let plugins = AdmissionBounds::new(bounds.calls, bounds.calls_per_plugin);
         Self {
-            bounds: PlaceBounds {
-                all: bounds.calls,
-                per_economy: bounds.calls_per_economy,
-                per_plugin: bounds.calls_per_plugin,
-            },
-            in_use: Arc::default(),
+            economies: Admission::new(economies),
+            plugins: Admission::new(plugins),
         }
     }
 
@@ -67,72 +42,13 @@ impl CallLimiter {
         plugin: &PluginName,
         bytes: usize,
     ) -> Option<CallPermit> {
-        let count = bytes.div_ceil(BYTES_PER_PLACE).max(1);
-        lock(&self.in_use).take(&self.bounds, economy, plugin, count)?;
+        let places = bytes.div_ceil(BYTES_PER_PLACE).max(1);
+        let plugin = (economy.clone(), plugin.clone());
         Some(CallPermit {
-            economy: economy.clone(),
-            plugin: plugin.clone(),
-            count,
-            in_use: Arc::clone(&self.in_use),
+            _of_economy: self.economies.try_acquire(economy, places).ok()?,
+            _of_plugin: self.plugins.try_acquire(&plugin, places).ok()?,
         })
     }
-}
-
-impl PlacesInUse {
-    fn take(
-        &mut self,
-        bounds: &PlaceBounds,
-        economy: &EconomyId,
-        plugin: &PluginName,
-        count: usize,
-    ) -> Option<()> {
-        let of_economy = self.economies.get(economy);
-        let of_plugin = of_economy.and_then(|economy| economy.plugins.get(plugin));
-        let all = self.all + count;
-        let by_economy = of_economy.map_or(0, |economy| economy.all) + count;
-        let by_plugin = of_plugin.copied().unwrap_or(0) + count;
-        let left = bounds.all.checked_sub(all)?;
-        // An economy has at most as many places as it leaves free: alone it can take half of all, two can take a third
-        // each, and so on. A fixed limit would be too low for one economy, or no limit for many of them (Choudhury and
-        // Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking,
-        // 1998).
-        let fits = by_economy <= bounds.per_economy.min(left) && by_plugin <= bounds.per_plugin;
-        if !fits {
-            return None;
-        }
-        self.all = all;
-        let of_economy = self.economies.entry(economy.clone()).or_default();
-        of_economy.all = by_economy;
-        of_economy.plugins.insert(plugin.clone(), by_plugin);
-        Some(())
-    }
-
-    fn release(&mut self, economy: &EconomyId, plugin: &PluginName, count: usize) {
-        self.all -= count;
-        if let Some(of_economy) = self.economies.get_mut(economy) {
-            of_economy.all -= count;
-            if let Some(by_plugin) = of_economy.plugins.get_mut(plugin) {
-                *by_plugin -= count;
-                if *by_plugin == 0 {
-                    of_economy.plugins.remove(plugin);
-                }
-            }
-            if of_economy.all == 0 {
-                self.economies.remove(economy);
-            }
-        }
-    }
-}
-
-impl Drop for CallPermit {
-    fn drop(&mut self) {
-        lock(&self.in_use).release(&self.economy, &self.plugin, self.count);
-    }
-}
-
-fn lock(in_use: &Mutex<PlacesInUse>) -> MutexGuard<'_, PlacesInUse> {
-    // A panic cannot leave the counts half changed, so a poisoned lock is still valid.
-    in_use.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -181,11 +97,7 @@ mod tests {
         drop(shop);
         assert_eq!(fill(&limiter, "guild", "shop").len(), 6);
         drop((game, other));
-        let in_use = lock(&limiter.in_use);
-        assert!(
-            in_use.economies.is_empty() && in_use.all == 0,
-            "no entry remains"
-        );
+        assert!(limiter.economies.is_unused() && limiter.plugins.is_unused());
     }
 
     #[test]

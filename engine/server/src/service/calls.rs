@@ -10,9 +10,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
-use bursar_host::{CallAttempt, FailedCall, LoadedPlugin, WORKERS_MAX};
+use bursar_host::{CallAttempt, FailedCall, LoadedPlugin};
 use bursar_ledger::{
     AccountId, Books, CallRequest, DrawOrigin, EconomyId, PluginName, SpendLimit, Timestamp,
     TransferCap,
@@ -22,103 +21,11 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::call_limits::{CallLimiter, CallPermit};
-use super::gates::Gates;
-use super::workers::{QueueFull, Workers};
+use super::call_limits::CallPermit;
+use super::workers::QueueFull;
 use super::{PendingRequest, RequestContext, Service};
-use crate::keyed_locks::KeyedLocks;
 use crate::random;
 use crate::service::error::ServiceError;
-
-/// The fewest threads for plugins, even on a machine with fewer cores. With a single thread, one long call would delay
-/// all others.
-const WORKERS_MIN: usize = 2;
-
-/// The number of places for calls of all economies together.
-const CALLS_MAX: usize = 4_096;
-
-/// The most places for calls of one economy.
-const CALLS_PER_ECONOMY_MAX: usize = 1_536;
-
-/// The most places for calls of one plugin in one economy: two calls for each of 512 members.
-const CALLS_PER_PLUGIN_MAX: usize = 1_024;
-
-/// The longest wait of a call before it starts. Most clients have timed out by then.
-const CALL_WAIT: Duration = Duration::from_secs(30);
-
-/// The limits on concurrent calls and on their wait.
-///
-/// A call takes one place for each started KiB of its request, until it has ended. A call without free places is
-/// rejected.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CallBounds {
-    /// The number of threads for plugins.
-    pub workers: usize,
-    /// The number of places of all economies together.
-    pub calls: usize,
-    /// The most places of one economy. It also never has more places than it leaves free, so that another economy always
-    /// finds some.
-    pub calls_per_economy: usize,
-    /// The most places of one plugin in one economy.
-    pub calls_per_plugin: usize,
-    /// The longest wait of a call before it starts. It is rejected then.
-    pub wait: Duration,
-}
-
-impl CallBounds {
-    /// Returns the limits of a server. Plugins have a thread for each core except one, which is left to the
-    /// writer and the API; at least [`WORKERS_MIN`] and at most [`WORKERS_MAX`].
-    pub fn standard() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            workers: cores.saturating_sub(1).clamp(WORKERS_MIN, WORKERS_MAX),
-            calls: CALLS_MAX,
-            calls_per_economy: CALLS_PER_ECONOMY_MAX,
-            calls_per_plugin: CALLS_PER_PLUGIN_MAX,
-            wait: CALL_WAIT,
-        }
-    }
-}
-
-/// The wait for running calls when the service stops. It is longer than the deadline of a call without draws.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
-
-/// The state that all calls share.
-pub(super) struct Calls {
-    workers: Workers,
-    limiter: CallLimiter,
-    wait: Duration,
-    /// A lock for each key with a call in flight: a second request with the key waits for the answer to the first.
-    in_flight: KeyedLocks<(EconomyId, IdempotencyKey)>,
-    /// The lanes of plugins: after a conflict, calls of a plugin run one at a time, in order of arrival.
-    pub(super) lanes: KeyedLocks<(EconomyId, PluginName)>,
-    /// The gates of plugins, through which one call can run alone.
-    pub(super) gates: Gates,
-}
-
-impl Calls {
-    pub(super) fn new(bounds: CallBounds) -> Result<Self, ServiceError> {
-        Ok(Self {
-            workers: Workers::start(bounds.workers, bounds.calls)
-                .map_err(|_| ServiceError::Bug("threads for plugins cannot be started"))?,
-            limiter: CallLimiter::new(&bounds),
-            wait: bounds.wait,
-            in_flight: KeyedLocks::new(1),
-            lanes: KeyedLocks::new(1),
-            gates: Gates::new(),
-        })
-    }
-
-    /// Drops waiting jobs and waits a limited time for running ones. Returns false if one still runs then.
-    pub(super) fn stop(&self) -> bool {
-        self.workers.stop(STOP_PATIENCE)
-    }
-
-    /// Returns the time until which a call that arrives now may wait for its start.
-    pub(super) fn start_deadline(&self) -> Instant {
-        Instant::now() + self.wait
-    }
-}
 
 /// A requested call.
 #[derive(Clone, Debug)]

@@ -5,17 +5,9 @@
 
 use bursar_ledger::EconomyId;
 use bursar_storage::{Event, EventRange};
-use tokio::sync::Semaphore;
 
 use super::Service;
-use crate::keyed_locks::KeyedLocks;
 use crate::service::error::ServiceError;
-
-/// The most concurrent reads of followers of all economies together: half of the connections for reads.
-const FOLLOWER_READS_MAX: usize = 2;
-
-/// The most concurrent reads of followers of one economy.
-const FOLLOWER_READS_PER_ECONOMY_MAX: usize = 1;
 
 /// The most events of one read.
 const FOLLOWER_EVENTS: usize = 100;
@@ -23,21 +15,6 @@ const FOLLOWER_EVENTS: usize = 100;
 /// The most bytes of the events of one read, unless the first event is larger. Each follower buffers the events until
 /// its consumer has taken them.
 const FOLLOWER_EVENTS_BYTES_MAX: usize = 64 << 10;
-
-/// Limits the concurrent reads of followers.
-pub(super) struct FollowerReads {
-    all: Semaphore,
-    per_economy: KeyedLocks<EconomyId>,
-}
-
-impl FollowerReads {
-    pub(super) fn new() -> Self {
-        Self {
-            all: Semaphore::new(FOLLOWER_READS_MAX),
-            per_economy: KeyedLocks::new(FOLLOWER_READS_PER_ECONOMY_MAX),
-        }
-    }
-}
 
 impl Service {
     /// Reads the next events of an economy for a follower, within the limits of such reads.
@@ -48,8 +25,7 @@ impl Service {
         upto: u64,
     ) -> Result<Vec<Event>, ServiceError> {
         let reads = &self.parts.follower_reads;
-        let _economy_permit = reads.per_economy.enter(economy.clone()).await;
-        let _permit = reads.all.acquire().await;
+        let _permit = reads.enter(economy).await;
         let economy = economy.clone();
         let range = EventRange {
             after,

@@ -4,39 +4,14 @@
 //! Previews are not counted. They leave no record, so a switch-off because of previews could not be explained from the
 //! log. Their worker time counts for the fair queue.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bursar_host::CallFailure;
 use bursar_ledger::{Act, CallEnding, CallRequest, EconomyId};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::Service;
-use crate::breaker::{Breaker, CallEnd, CallSource, CallVerdict, Trip};
-use crate::random;
-
-/// The circuit breaker of a service, with its clock.
-pub(super) struct SharedBreaker {
-    breaker: Mutex<Breaker>,
-    began: Instant,
-}
-
-impl SharedBreaker {
-    /// Creates a breaker for calls with a deadline.
-    pub(super) fn new(deadline: Duration) -> Self {
-        Self {
-            breaker: Mutex::new(Breaker::new(random::bytes(), deadline)),
-            began: Instant::now(),
-        }
-    }
-
-    fn count(&self, end: CallEnd) -> Option<Trip> {
-        // A panic cannot leave the counts half changed, so a poisoned lock is still valid.
-        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        breaker.count(end, self.began.elapsed())
-    }
-}
+use crate::breaker::{CallEnd, CallSource, CallVerdict, Trip};
 
 /// The data of a run for the counts.
 #[derive(Clone, Copy, Debug)]

@@ -240,8 +240,7 @@ impl Follower {
     async fn attempt(&self, at: Cursor, event: &Event) -> Option<(Arc<Webhook>, DeliveryOutcome)> {
         let (economy, _) = &self.progress.place;
         let parts = &self.hooks.parts;
-        let _here = parts.per_economy.enter(economy.clone()).await;
-        let _place = parts.all.acquire().await;
+        let _permit = parts.attempts.acquire(economy, 1).await;
         let webhook = self.webhook()?;
         let definition = &webhook.definition;
         let wanted = definition.enabled && definition.wants(&event.kind);
