@@ -226,7 +226,7 @@ fn bodies_are_read_and_parsed_in_one_place() {
         "extract.rs: let mut reader = CanonicalReader::new(bytes)?;",
         "extract.rs: while let Some(frame) = body.frame().await {",
         "intake.rs: && let Ok(Some(Ok(_))) = timeout_at(until, self.body.frame()).await",
-        "intake.rs: match timeout_at(due, self.body.frame()).await {",
+        "intake.rs: let Ok(frame) = timeout_at(due, self.body.frame()).await else {",
         "json.rs: Json::parse(text).map_err(|error| {",
     ];
     assert_eq!(found, expected);

@@ -1,4 +1,4 @@
-//! The HTTP API: its routes and the layers that every request passes.
+//! The HTTP API: its resources and their routes.
 //!
 //! Authentication, scope, the names in the path, and the size and syntax of headers and body are
 //! checked before the idempotency key is looked up; the rules of the ledger are checked after it. A
@@ -7,6 +7,7 @@
 
 mod accounts;
 pub(crate) mod api;
+mod api_router;
 mod assets;
 mod audit;
 mod auth;
@@ -36,6 +37,7 @@ mod problem;
 pub(crate) mod quotas;
 mod rate;
 mod render;
+mod request_scope;
 mod reversals;
 mod seeds;
 mod state;
@@ -44,17 +46,12 @@ mod streams;
 mod transfers;
 mod webhooks;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, header};
-use axum::middleware::{from_fn, map_response};
-use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use api::codes::Code;
 use api::route::Resource;
 pub(crate) use api::views::delivered_event;
+pub use api_router::ApiRouter;
 pub(crate) use backup::BackupBody;
 pub(crate) use keys::{all as keys_of, is_reserved, write as write_key};
 pub(crate) use opening::{
@@ -69,15 +66,12 @@ pub(crate) use transfers::MEMO_CHARS_MAX;
 
 impl Api {
     /// Builds the router with all routes.
-    pub fn router(self) -> Router {
-        api::route::router(resources(), &self.bodies)
+    pub fn router(self) -> ApiRouter {
+        let routes = api::route::router(resources())
             .fallback(no_route)
             .method_not_allowed_fallback(no_method)
-            .layer(DefaultBodyLimit::disable())
-            .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn(rate::add_headers))
-            .layer(map_response(forbid_caching))
-            .with_state(self)
+            .with_state(self);
+        ApiRouter::new(routes)
     }
 }
 
@@ -107,16 +101,6 @@ pub fn openapi() -> Value {
     api::openapi::document(&resources())
 }
 
-/// Forbids caches to store a response: it is valid only for this moment and for the key of the
-/// request (RFC 9111, section 5.2.2.5).
-async fn forbid_caching(mut response: Response) -> Response {
-    let no_store = HeaderValue::from_static("no-store");
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, no_store);
-    response
-}
-
 async fn no_route() -> Problem {
     Problem::new(
         Code::RouteNotFound,
@@ -127,14 +111,4 @@ async fn no_route() -> Problem {
 async fn no_method() -> Problem {
     let detail = "this path does not support this method; `/docs` lists the methods of each path";
     Problem::new(Code::MethodNotAllowed, detail)
-}
-
-/// Turns a panic of a handler into a response with the status 500. The panic ends only its own
-/// request, and the response reveals nothing about it.
-fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::internal(
-        "internal error: the request was aborted, and the server's log says why. Send it \
-                  again with the same key",
-    )
-    .into_response()
 }

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use bursar_host::{Cache, Compiler, Limits, PluginHost};
 use bursar_ledger::{IdError, KeyId, KeyMode, KeyPatch, Scope};
 use bursar_storage::{
@@ -22,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::bodies::BodyLimiter;
 use crate::clock::Ticks;
-use crate::http::{Api, OwnerToken, delivered_event, render};
+use crate::http::{Api, ApiRouter, OwnerToken, delivered_event, render};
 use crate::rate::Rates;
 use crate::service::error::ServiceError;
 use crate::service::{CallBounds, Service};
@@ -118,7 +117,7 @@ pub enum StartError {
 /// A server that listens and does not accept connections yet.
 pub struct Server {
     service: Service,
-    router: Router,
+    router: ApiRouter,
     webhooks: Webhooks,
     schedules: Option<Duration>,
     stop_patience: Duration,

@@ -1,9 +1,13 @@
 //! Authentication of requests, and the permissions of their keys.
 
+use std::sync::{Arc, LazyLock};
+
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use bursar_ledger::{CallerAdmission, Digest, EconomyId, KeyDefinition, KeyId, Scope, TransferCap};
+use bursar_ledger::{
+    ApiKey, CallerAdmission, Digest, EconomyId, KeyDefinition, KeyId, Scope, TransferCap,
+};
 
 use super::problem::Problem;
 use super::rate;
@@ -14,38 +18,45 @@ use crate::service::error::ServiceError;
 /// The actor of requests with the owner's token, as records name it.
 const OWNER: &str = "owner";
 
+/// The rights of the owner's token.
+static OWNER_RIGHTS: LazyLock<KeyDefinition> = LazyLock::new(KeyDefinition::admin);
+
 /// The sender of a request and the permissions of its key.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     /// The name of the key, as records name it.
     pub(super) actor: String,
-    definition: KeyDefinition,
-    proof: Proof,
+    credential: Credential,
 }
 
 /// The credential of a request.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Proof {
+#[derive(Clone, Debug)]
+enum Credential {
     /// The owner's token. It is valid as long as the process runs.
     Owner,
-    /// The secret of a key.
-    Secret(KeyId, Digest),
+    /// The secret of a key, and the key as it was when the request began.
+    Key(KeyId, Arc<ApiKey>),
 }
 
 impl Caller {
-    /// Returns the owner, for tests.
-    #[cfg(test)]
+    /// Returns the sender of requests with the owner's token.
     pub(super) fn owner() -> Self {
         Self {
             actor: OWNER.into(),
-            definition: KeyDefinition::admin(),
-            proof: Proof::Owner,
+            credential: Credential::Owner,
+        }
+    }
+
+    fn definition(&self) -> &KeyDefinition {
+        match &self.credential {
+            Credential::Owner => &OWNER_RIGHTS,
+            Credential::Key(_, key) => &key.definition,
         }
     }
 
     /// Returns true if the key has a scope.
     pub(super) fn allows(&self, scope: Scope) -> bool {
-        self.definition.allows(scope)
+        self.definition().allows(scope)
     }
 
     /// Requires a scope in an economy. An economy that the key may not see is reported as not
@@ -67,7 +78,7 @@ impl Caller {
         if self.allows(Scope::Call)
             && !self.allows(Scope::Transfer)
             && self.sees(economy)
-            && let Some(admits) = &self.definition.admits
+            && let Some(admits) = &self.definition().admits
         {
             return Ok(Some(admits.clone()));
         }
@@ -78,7 +89,7 @@ impl Caller {
     /// Requires a scope in all economies, for requests about the whole server.
     pub(super) fn require_everywhere(&self, scope: Scope) -> Result<(), Problem> {
         self.require_scope(scope)?;
-        if self.definition.economies.is_some() {
+        if self.definition().economies.is_some() {
             return Err(Problem::forbidden(
                 "this request requires a key that is not bound to single economies",
             ));
@@ -88,9 +99,9 @@ impl Caller {
 
     /// Requires the owner's token.
     pub(super) fn require_owner(&self) -> Result<(), Problem> {
-        match self.proof {
-            Proof::Owner => Ok(()),
-            Proof::Secret(..) => Err(Problem::forbidden(
+        match self.credential {
+            Credential::Owner => Ok(()),
+            Credential::Key(..) => Err(Problem::forbidden(
                 "this request requires the owner's token: run the corresponding `bursar` command \
                  on the machine of the server",
             )),
@@ -100,41 +111,40 @@ impl Caller {
     /// Requires that the key is unchanged since the request began. A body may take seconds to
     /// arrive, and the key may be revoked in the meantime.
     pub(super) fn unchanged(&self, api: &Api) -> Result<(), Problem> {
-        let Proof::Secret(id, secret_hash) = &self.proof else {
+        let Credential::Key(id, key) = &self.credential else {
             return Ok(());
         };
         let state = api.service.state();
         let system = state.books(api.service.system());
         match system.and_then(|system| system.key(id)) {
-            Some(key) if key.secret_hash == *secret_hash && key.definition == self.definition => {
-                Ok(())
-            }
+            // The pointer is compared first: only a change of the key replaces it.
+            Some(now) if Arc::ptr_eq(now, key) || now == key => Ok(()),
             Some(_) | None => Err(Problem::unauthorized()),
         }
     }
 
     /// Returns true if the credential is still valid for a scope in an economy.
     pub(super) fn is_still_valid(&self, api: &Api, scope: Scope, economy: &EconomyId) -> bool {
-        let Proof::Secret(id, secret_hash) = &self.proof else {
+        let Credential::Key(id, before) = &self.credential else {
             return true;
         };
         let state = api.service.state();
         let system = state.books(api.service.system());
         system.and_then(|system| system.key(id)).is_some_and(|key| {
             let now = &key.definition;
-            let same = key.secret_hash == *secret_hash && !now.revoked;
+            let same = key.secret_hash == before.secret_hash && !now.revoked;
             same && now.reaches(economy) && now.allows(scope)
         })
     }
 
     /// Returns the most that the key may move in one request.
     pub(super) fn transfer_cap(&self) -> Option<TransferCap> {
-        self.definition.transfer_cap.clone()
+        self.definition().transfer_cap.clone()
     }
 
     /// Returns true if the key may see an economy.
     pub(super) fn sees(&self, economy: &EconomyId) -> bool {
-        self.definition.reaches(economy)
+        self.definition().reaches(economy)
     }
 
     fn require_scope(&self, scope: Scope) -> Result<(), Problem> {
@@ -158,15 +168,12 @@ impl FromRequestParts<Api> for Caller {
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         let token = header.and_then(bearer).ok_or_else(Problem::unauthorized)?;
-        if api.owner.matches(token) {
-            let definition = KeyDefinition::admin();
-            return Ok(Self {
-                actor: OWNER.into(),
-                definition,
-                proof: Proof::Owner,
-            });
-        }
-        let secret = Secret::parse(token).ok_or_else(Problem::unauthorized)?;
+        let Some(secret) = Secret::parse(token) else {
+            // The owner's token is hexadecimal, so it is no key, and keys are not compared with it.
+            let is_owner = api.owner.matches(token);
+            let owner = is_owner.then(Self::owner);
+            return owner.ok_or_else(Problem::unauthorized);
+        };
         let state = api.service.state();
         let kept = state
             .books(api.service.system())
@@ -181,8 +188,7 @@ impl FromRequestParts<Api> for Caller {
                 }
                 Ok(Self {
                     actor: secret.id().to_string(),
-                    definition: key.definition.clone(),
-                    proof: Proof::Secret(secret.id().clone(), hash),
+                    credential: Credential::Key(secret.id().clone(), Arc::clone(key)),
                 })
             }
             Some(_) | None => {

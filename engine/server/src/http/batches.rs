@@ -9,7 +9,7 @@ mod routes;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{
     Act, BATCH_TRANSFERS_MAX, BatchRequest, CanonicalReader, EconomyId, Omissions, Postings, Scope,
@@ -24,7 +24,7 @@ use serde_json::Value;
 use super::Api;
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{self, Canonical, Path, Preview, Query};
+use super::extract::{self, Canonical, KeyHeader, Path, Preview, Query};
 use super::json::{self, Json};
 use super::problem::Problem;
 use super::transfers::{ActSubmission, TransferBody, submit};
@@ -98,7 +98,7 @@ pub(super) async fn transfer(
     caller: Caller,
     Path(economy): Path<String>,
     Query(preview): Query<Preview>,
-    headers: HeaderMap,
+    key: KeyHeader,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -131,9 +131,7 @@ pub(super) async fn transfer(
             }
             Ok(results.into_response())
         }
-        ParsedBatch::Atomic(submission) => {
-            submit(&api, &caller, preview, &headers, submission).await
-        }
+        ParsedBatch::Atomic(submission) => submit(&api, &caller, preview, key, submission).await,
     }
 }
 

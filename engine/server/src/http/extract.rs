@@ -1,13 +1,14 @@
 //! The extractors of requests: bodies, idempotency keys, names and query parameters, with a problem
 //! for each that is invalid.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::str::FromStr;
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{
     CanonicalReader, DOCUMENT_BYTES_MAX, EconomyId, Omissions, Patch, UnreadText, check_document,
@@ -277,8 +278,25 @@ pub(super) fn check_metadata(metadata: &Patch<Value>) -> Result<(), Problem> {
     }
 }
 
-/// Returns the idempotency key, which every POST that moves money or changes state requires.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+/// The idempotency key of a request, or the problem of a request without a valid key.
+pub(super) struct KeyHeader(Result<IdempotencyKey, Problem>);
+
+impl KeyHeader {
+    /// Returns the key, which every POST that moves money or changes state requires.
+    pub(super) fn required(self) -> Result<IdempotencyKey, Problem> {
+        self.0
+    }
+}
+
+impl FromRequestParts<Api> for KeyHeader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Infallible> {
+        Ok(Self(idempotency_key(&parts.headers)))
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
     let malformed = |detail: &str| Problem::new(Code::IdempotencyKeyMalformed, detail);
     let mut sent = headers.get_all("idempotency-key").iter();
     let Some(first) = sent.next() else {
@@ -343,19 +361,25 @@ pub(super) fn json_text(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
+/// The media type of JSON.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The header of a repeated answer.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 /// Converts a stored answer to a response, byte for byte.
 pub(super) fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let is_problem = status.is_client_error() || status.is_server_error();
-    let mut response = (status, answer.body).into_response();
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    let json = HeaderValue::from_static("application/json");
     headers.insert(
         header::CONTENT_TYPE,
-        if is_problem { PROBLEM_JSON } else { json },
+        if is_problem { PROBLEM_JSON } else { JSON },
     );
     if answer.replayed {
-        headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
 }

@@ -6,7 +6,6 @@ mod routes;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
     AccountId, Act, Amount, AssetId, CaptureRequest, EconomyId, HOLD_SECONDS_MAX, Hold, HoldEnd,
@@ -22,7 +21,7 @@ use super::api::codes::Code;
 use super::api::views::HoldView;
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Parsed, Path, Preview, Query, wrong_query as wrong};
+use super::extract::{KeyHeader, Parsed, Path, Preview, Query, wrong_query as wrong};
 use super::problem::Problem;
 use super::transfers::{ActSubmission, Annotations, MoneyRequest, authority, perform, submit};
 use super::{Api, cursor, extract};
@@ -138,13 +137,13 @@ type HoldParts = (
     Caller,
     Path<(String, String)>,
     Query<Preview>,
-    HeaderMap,
+    KeyHeader,
     Body,
 );
 
 /// `POST …/holds/{hold}/capture`
 pub(super) async fn capture(
-    (State(api), caller, Path((economy, hold)), Query(preview), headers, body): HoldParts,
+    (State(api), caller, Path((economy, hold)), Query(preview), key, body): HoldParts,
 ) -> Result<Response, Problem> {
     let (economy, hold) = names(&caller, &economy, &hold)?;
     let Parsed { typed, canonical } = extract::json::<CaptureBody>(body).await?;
@@ -169,12 +168,12 @@ pub(super) async fn capture(
         canonical,
         act,
     };
-    submit(&api, &caller, preview, &headers, submission).await
+    submit(&api, &caller, preview, key, submission).await
 }
 
 /// `POST …/holds/{hold}/release`
 pub(super) async fn release(
-    (State(api), caller, Path((economy, hold)), Query(preview), headers, body): HoldParts,
+    (State(api), caller, Path((economy, hold)), Query(preview), key, body): HoldParts,
 ) -> Result<Response, Problem> {
     let (economy, hold) = names(&caller, &economy, &hold)?;
     let Parsed { typed, canonical } = extract::json::<ReleaseBody>(body).await?;
@@ -195,7 +194,7 @@ pub(super) async fn release(
             authority: authority(&caller),
         },
     };
-    submit(&api, &caller, preview, &headers, submission).await
+    submit(&api, &caller, preview, key, submission).await
 }
 
 fn names(caller: &Caller, economy: &str, hold: &str) -> Result<(EconomyId, HoldId), Problem> {

@@ -4,21 +4,24 @@
 //! A handler checks the key and the path before it reads the body, so an unauthorised request takes
 //! no memory. The memory is released when the handler has responded.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
+use axum::handler::Handler;
 use axum::http::header::EXPECT;
-use axum::middleware::Next;
-use axum::response::Response;
 use bursar_ledger::EconomyId;
 use bytes::Bytes;
-use futures_util::stream::try_unfold;
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, timeout_at};
 
+use super::request_scope::RequestScope;
+use super::state::Api;
 use crate::bodies::{BodyLimiter, BodyPermit, SMALL_BODY_BYTES_MAX};
 use crate::service::SYSTEM;
 
@@ -47,44 +50,48 @@ pub(super) enum BodyError {
     Truncated,
 }
 
-/// The state of the middleware that admits bodies.
+/// A handler whose request bodies are admitted when they are first read.
 #[derive(Clone)]
-pub(super) struct Intake {
-    bodies: Arc<BodyLimiter>,
+pub(super) struct BodyHandler<H> {
+    handler: H,
     bytes_max: usize,
 }
 
-impl Intake {
-    /// Creates the state for a route whose bodies have at most `bytes_max` bytes.
-    pub(super) fn new(bodies: Arc<BodyLimiter>, bytes_max: usize) -> Self {
-        Self { bodies, bytes_max }
+impl<H> BodyHandler<H> {
+    /// Wraps a handler whose bodies have at most `bytes_max` bytes.
+    pub(super) fn new(handler: H, bytes_max: usize) -> Self {
+        Self { handler, bytes_max }
     }
 }
 
-/// The memory permit of a body, held until the request is answered.
-type PermitSlot = Arc<Mutex<Option<BodyPermit>>>;
+impl<H: Handler<T, Api>, T> Handler<T, Api> for BodyHandler<H> {
+    type Future = H::Future;
+
+    fn call(self, request: Request, api: Api) -> H::Future {
+        let request = admit(request, &api.bodies, self.bytes_max);
+        self.handler.call(request, api)
+    }
+}
 
 /// Arranges that the request's body is admitted when it is first read.
-pub(super) async fn admit(State(intake): State<Intake>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    if body.is_end_stream() {
-        return next.run(Request::from_parts(parts, body)).await;
+fn admit(request: Request, bodies: &Arc<BodyLimiter>, bytes_max: usize) -> Request {
+    if request.body().is_end_stream() {
+        return request;
     }
-    let slot = PermitSlot::default();
+    let (parts, body) = request.into_parts();
     let incoming = IncomingBody {
         economy: economy(parts.uri.path()),
+        bodies: Arc::clone(bodies),
+        bytes_max: bytes_max as u64,
         expected: body.size_hint().exact(),
         body,
-        intake,
-        slot: Arc::clone(&slot),
+        scope: RequestScope::of(&parts.extensions),
+        is_admitted: false,
         received: 0,
         expects_continue: parts.headers.contains_key(EXPECT),
         since: None,
     };
-    let body = Body::from_stream(try_unfold(incoming, IncomingBody::next));
-    let response = next.run(Request::from_parts(parts, body)).await;
-    drop(slot);
-    response
+    Request::from_parts(parts, Body::new(AdmittedBody::Idle(incoming)))
 }
 
 /// Returns the economy whose share of the memory the body uses.
@@ -98,55 +105,156 @@ fn economy(path: &str) -> EconomyId {
     })
 }
 
-/// A body that is being read.
+/// A body that is admitted when it is first read.
+enum AdmittedBody {
+    /// A body between two reads.
+    Idle(IncomingBody),
+    /// A read that waits. Few reads wait, so only these have a timer.
+    Waiting(PendingRead),
+    /// A body that has no more bytes.
+    Ended,
+}
+
+/// The result of a read: the next bytes and the rest of the body, or none at its end.
+type Read = Result<Option<(Bytes, IncomingBody)>, BodyError>;
+
+/// A read that waits.
+type PendingRead = Pin<Box<dyn Future<Output = Read> + Send>>;
+
+/// A body that arrives.
 struct IncomingBody {
     economy: EconomyId,
-    intake: Intake,
+    bodies: Arc<BodyLimiter>,
+    bytes_max: u64,
     body: Body,
-    slot: PermitSlot,
+    /// The scope that keeps the memory until the request is answered.
+    scope: RequestScope,
+    is_admitted: bool,
     /// The length, if the client sent it.
     expected: Option<u64>,
     received: u64,
     /// True if the client waits for a 100 response before it sends the body (RFC 9110, section
     /// 10.1.1).
     expects_continue: bool,
-    /// The time of admission.
+    /// The time of the first read that waited after the admission.
     since: Option<Instant>,
 }
 
+impl hyper::body::Body for AdmittedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Self::Idle(incoming) = &mut *self {
+            match incoming.try_next(context) {
+                Some(Ok(Some(bytes))) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(Ok(None)) => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => {}
+            }
+        }
+        let mut reading: PendingRead = match mem::replace(&mut *self, Self::Ended) {
+            Self::Idle(incoming) => Box::pin(incoming.next()),
+            Self::Waiting(reading) => reading,
+            Self::Ended => return Poll::Ready(None),
+        };
+        match reading.as_mut().poll(context) {
+            Poll::Pending => {
+                *self = Self::Waiting(reading);
+                Poll::Pending
+            }
+            Poll::Ready(Ok(Some((bytes, incoming)))) => {
+                *self = Self::Idle(incoming);
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Poll::Ready(Ok(None)) => Poll::Ready(None),
+            Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Idle(incoming) => incoming.body.size_hint(),
+            Self::Waiting(_) => SizeHint::default(),
+            Self::Ended => SizeHint::with_exact(0),
+        }
+    }
+}
+
 impl IncomingBody {
-    /// Reads the next bytes.
-    async fn next(mut self) -> Result<Option<(Bytes, Self)>, BodyError> {
-        let most = self.intake.bytes_max as u64;
-        // A body without `Content-Length` may have any length up to the maximum.
-        let expected = self.expected.unwrap_or(most);
-        if expected > most {
+    /// Returns the number of bytes for which the body is admitted. A body without `Content-Length`
+    /// may have any length up to the maximum.
+    fn expected(&self) -> u64 {
+        self.expected.unwrap_or(self.bytes_max)
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.expected() > self.bytes_max || self.received > self.bytes_max
+    }
+
+    /// Reads the next bytes if they have arrived and nothing has to wait. Returns none otherwise.
+    fn try_next(&mut self, context: &mut Context<'_>) -> Option<Result<Option<Bytes>, BodyError>> {
+        if self.is_too_large() {
+            return None;
+        }
+        if !self.is_admitted {
+            let bytes = usize::try_from(self.expected()).ok()?;
+            self.keep(self.bodies.try_admit(&self.economy, bytes)?);
+        }
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(frame) => {
+                let read = self.received(frame);
+                (!self.is_too_large()).then_some(read)
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    /// Waits for the next bytes.
+    async fn next(mut self) -> Read {
+        if self.is_too_large() {
             return Err(self.refuse(BodyError::TooLarge).await);
         }
-        let since = if let Some(since) = self.since {
-            since
-        } else {
-            let bytes = usize::try_from(expected).map_err(|_| BodyError::TooLarge)?;
-            let admitted = self.intake.bodies.admit(&self.economy, bytes).await;
-            let Some(admitted) = admitted else {
+        if !self.is_admitted {
+            let bytes = usize::try_from(self.expected()).map_err(|_| BodyError::TooLarge)?;
+            let Some(permit) = self.bodies.admit(&self.economy, bytes).await else {
                 return Err(self.refuse(BodyError::NoMemory).await);
             };
-            *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(admitted);
-            *self.since.insert(Instant::now())
+            self.keep(permit);
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let due = since + due(self.received, self.expected());
+        let Ok(frame) = timeout_at(due, self.body.frame()).await else {
+            return Err(BodyError::Timeout);
         };
-        let due = since + due(self.received, expected);
-        match timeout_at(due, self.body.frame()).await {
-            Err(_) => Err(BodyError::Timeout),
-            Ok(None) => Ok(None),
-            Ok(Some(Err(_))) => Err(BodyError::Truncated),
-            Ok(Some(Ok(frame))) => {
+        let bytes = self.received(frame)?;
+        if self.is_too_large() {
+            return Err(self.refuse(BodyError::TooLarge).await);
+        }
+        Ok(bytes.map(|bytes| (bytes, self)))
+    }
+
+    fn keep(&mut self, permit: BodyPermit) {
+        self.scope.keep(permit);
+        self.is_admitted = true;
+    }
+
+    /// Counts the bytes of a frame, and returns them.
+    fn received(
+        &mut self,
+        frame: Option<Result<Frame<Bytes>, axum::Error>>,
+    ) -> Result<Option<Bytes>, BodyError> {
+        match frame {
+            None => Ok(None),
+            Some(Err(_)) => Err(BodyError::Truncated),
+            Some(Ok(frame)) => {
                 // Trailers are ignored (RFC 9110, section 6.5.1).
                 let bytes = frame.into_data().unwrap_or_default();
                 self.received += bytes.len() as u64;
-                if self.received > most {
-                    return Err(self.refuse(BodyError::TooLarge).await);
-                }
-                Ok(Some((bytes, self)))
+                Ok(Some(bytes))
             }
         }
     }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_host::LoadedPlugin;
 use bursar_ledger::{
@@ -26,7 +25,7 @@ use serde_json::{Value, json};
 use super::api::views::PluginDetailsView;
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Canonical, NoParameters, Path, Preview, Query};
+use super::extract::{Canonical, KeyHeader, NoParameters, Path, Preview, Query};
 use super::limits::BODY_BYTES_MAX;
 use super::problem::Problem;
 use super::{Api, extract};
@@ -145,7 +144,7 @@ pub(super) async fn call(
     caller: Caller,
     Path((economy, plugin, action)): Path<(String, String, String)>,
     Query(query): Query<Preview>,
-    headers: HeaderMap,
+    key: KeyHeader,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -180,7 +179,7 @@ pub(super) async fn call(
         let previewed = api.service.preview_call(economy, calling).await?;
         return Ok(extract::respond(previewed));
     }
-    let key = extract::idempotency_key(&headers)?;
+    let key = key.required()?;
     let body = &parsed.canonical;
     let context = extract::request_context(&caller, economy, Some(key), "POST", &route, body);
     Ok(extract::respond(api.service.call(context, calling).await?))

@@ -1,19 +1,12 @@
 //! The rate limit of a key in response headers: `RateLimit-Policy` and `RateLimit`
 //! (draft-ietf-httpapi-ratelimit-headers-11), counted in requests and seconds.
 
-use std::sync::{Arc, OnceLock};
-
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Response, request::Parts};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderValue, request::Parts};
 use bursar_ledger::{KeyId, RateLimit};
 
 use super::problem::Problem;
+use super::request_scope::RequestScope;
 use crate::rate::{RateStatus, Rates};
-
-/// The place where authentication stores the key's rate status for the response.
-#[derive(Clone, Default)]
-struct StatusCell(Arc<OnceLock<RateStatus>>);
 
 /// Counts a request of a key, and rejects it if it exceeds the limit.
 pub(super) fn count(
@@ -23,28 +16,15 @@ pub(super) fn count(
     limit: RateLimit,
 ) -> Result<(), Problem> {
     let status = rates.ask(key, limit);
-    if let Some(StatusCell(cell)) = parts.extensions.get() {
-        // A request is counted once, so the cell is empty.
-        let _first = cell.set(status);
-    }
+    RequestScope::of(&parts.extensions).set_rate(status);
     if status.admitted {
         return Ok(());
     }
     Err(Problem::rate_limited(status.reset_s))
 }
 
-/// Adds the headers to every response to a key that has a rate limit.
-pub(super) async fn add_headers(mut request: Request, next: Next) -> Response<axum::body::Body> {
-    let cell = StatusCell::default();
-    request.extensions_mut().insert(cell.clone());
-    let mut response = next.run(request).await;
-    if let Some(status) = cell.0.get() {
-        write(response.headers_mut(), status);
-    }
-    response
-}
-
-fn write(headers: &mut HeaderMap, status: &RateStatus) {
+/// Adds the headers to the response to a key that has a rate limit.
+pub(super) fn write(headers: &mut HeaderMap, status: &RateStatus) {
     let requests = status.limit.requests();
     let per_s = status.limit.per_s();
     let remaining = status.remaining;

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::{
     Act, Force, HoldId, PluginName, Postings, REASON_CHARS_MAX, Reversal, ReversalRequest, Scope,
@@ -20,7 +20,7 @@ use super::api::route::Route;
 use super::api::views::MovementsView;
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{Parsed, Path, Preview, Query};
+use super::extract::{KeyHeader, Parsed, Path, Preview, Query};
 use super::money::{REVERSAL_CONFLICTS, moves_money};
 use super::problem::Problem;
 use super::render::{ReversalPreview, ReversalView};
@@ -126,7 +126,7 @@ pub(super) async fn reverse(
     caller: Caller,
     Path((economy, transfer)): Path<(String, String)>,
     Query(preview): Query<Preview>,
-    headers: HeaderMap,
+    key: KeyHeader,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
@@ -162,7 +162,7 @@ pub(super) async fn reverse(
         canonical,
         act,
     };
-    submit(&api, &caller, preview, &headers, submission).await
+    submit(&api, &caller, preview, key, submission).await
 }
 
 /// `GET …/transfers/{transfer}`

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::{AccountId, Act, CLIENT_SEED_BYTES_MAX, ClientSeedText, Scope};
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ use super::api::route::{Resource, Route};
 use super::api::views::{ActiveSeedView, ClientSeedView, Put, SeedView};
 use super::api::{schemas, views};
 use super::auth::Caller;
-use super::extract::{NoParameters, Path, Query, wrong_query as wrong};
+use super::extract::{KeyHeader, NoParameters, Path, Query, wrong_query as wrong};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::service::error::ServiceError;
@@ -155,12 +155,12 @@ async fn rotate(
     caller: Caller,
     Path(economy): Path<String>,
     _: Query<NoParameters>,
-    headers: HeaderMap,
+    key: KeyHeader,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
-    let key = extract::idempotency_key(&headers)?;
+    let key = key.required()?;
     let parsed = extract::json::<RotateBody>(body).await?;
     caller.unchanged(&api)?;
     let route = format!("/v1/economies/{economy}/seeds/rotate");

@@ -1,5 +1,6 @@
 //! The state that all handlers share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
@@ -17,15 +18,18 @@ const AUDITS_MAX: usize = 1;
 /// The greatest number of exports at the same time. Each uses a thread and reads the whole log.
 const EXPORTS_MAX: usize = 4;
 
-/// State that all handlers share.
+/// State that all handlers share. Each request clones it, so it is one pointer.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<ApiParts>);
+
+/// The parts of the state that all handlers share.
+pub struct ApiParts {
     pub(super) service: Service,
-    pub(super) owner: Arc<OwnerToken>,
-    pub(super) streams: Arc<Streams>,
+    pub(super) owner: OwnerToken,
+    pub(super) streams: Streams,
     pub(super) exports: Arc<Semaphore>,
     pub(super) audits: Arc<Semaphore>,
-    pub(super) rates: Arc<Rates>,
+    pub(super) rates: Rates,
     pub(super) webhooks: Webhooks,
     pub(super) bodies: Arc<BodyLimiter>,
     pub(super) ending: watch::Receiver<bool>,
@@ -41,16 +45,24 @@ impl Api {
         bodies: Arc<BodyLimiter>,
         ending: watch::Receiver<bool>,
     ) -> Self {
-        Self {
+        Self(Arc::new(ApiParts {
             service,
-            owner: Arc::new(owner),
-            streams: Arc::new(Streams::new()),
+            owner,
+            streams: Streams::new(),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             audits: Arc::new(Semaphore::new(AUDITS_MAX)),
-            rates: Arc::new(rates),
+            rates,
             webhooks,
             bodies,
             ending,
-        }
+        }))
+    }
+}
+
+impl Deref for Api {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0
     }
 }

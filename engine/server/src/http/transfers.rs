@@ -4,7 +4,6 @@ mod routes;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use bursar_ledger::{
     AccountId, Act, Amount, AssetId, Authority, EconomyId, IssueRequest, Postings, Scope,
@@ -17,7 +16,7 @@ use serde_json::Value;
 
 use super::api::schemas;
 use super::auth::Caller;
-use super::extract::{Canonical, Parsed, Path, Preview, Query};
+use super::extract::{Canonical, KeyHeader, Parsed, Path, Preview, Query};
 use super::problem::Problem;
 use super::{Api, extract};
 use crate::random;
@@ -203,13 +202,13 @@ pub(super) type MoneyRequest = (
     Caller,
     Path<String>,
     Query<Preview>,
-    HeaderMap,
+    KeyHeader,
     Body,
 );
 
 /// Commits or previews the act that `read` creates from the body.
 pub(super) async fn perform<B: DeserializeOwned>(
-    (State(api), caller, Path(economy), Query(preview), headers, body): MoneyRequest,
+    (State(api), caller, Path(economy), Query(preview), key, body): MoneyRequest,
     scope: Scope,
     route: &str,
     read: fn(B, &Caller, Timestamp) -> Result<Act, Problem>,
@@ -224,7 +223,7 @@ pub(super) async fn perform<B: DeserializeOwned>(
         economy,
         canonical,
     };
-    submit(&api, &caller, preview, &headers, submission).await
+    submit(&api, &caller, preview, key, submission).await
 }
 
 /// An act and its request.
@@ -240,7 +239,7 @@ pub(super) async fn submit(
     api: &Api,
     caller: &Caller,
     Preview { preview }: Preview,
-    headers: &HeaderMap,
+    key: KeyHeader,
     submission: ActSubmission,
 ) -> Result<Response, Problem> {
     let ActSubmission {
@@ -252,7 +251,7 @@ pub(super) async fn submit(
     if preview {
         return Ok(extract::respond(api.service.preview(&economy, act).await?));
     }
-    let key = extract::idempotency_key(headers)?;
+    let key = key.required()?;
     let bytes = canonical.len();
     let request = move || canonical.request("POST", &route);
     let context = RequestContext {

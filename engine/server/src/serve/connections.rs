@@ -5,17 +5,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
-use tower::ServiceExt;
+
+use crate::http::ApiRouter;
 
 /// The longest time in which a client may send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -61,14 +61,14 @@ impl Listener for UnixListener {
 /// Serves the connections of one or more listeners. Clones share the limit on connections.
 #[derive(Clone)]
 pub(super) struct ConnectionServer {
-    router: Router,
+    router: ApiRouter,
     permits: Arc<Semaphore>,
     graceful: Arc<GracefulShutdown>,
 }
 
 impl ConnectionServer {
     /// Creates a server of at most `connections` connections at the same time.
-    pub(super) fn new(router: Router, connections: usize) -> Self {
+    pub(super) fn new(router: ApiRouter, connections: usize) -> Self {
         Self {
             router,
             permits: Arc::new(Semaphore::new(connections)),
@@ -114,21 +114,7 @@ impl ConnectionServer {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let router = self.router.clone();
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let router = router.clone();
-            async move {
-                let response = router.oneshot(request.map(Body::new)).await;
-                Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
-            }
-        });
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE_PATIENCE));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        let connection = connection(&self.router, stream);
         let watched = self.graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = watched.await {
@@ -148,4 +134,29 @@ impl ConnectionServer {
             .await
             .is_ok()
     }
+}
+
+/// Serves the requests of one connection.
+pub(super) fn connection<S>(
+    router: &ApiRouter,
+    stream: S,
+) -> impl GracefulConnection<Error = hyper::Error> + use<S>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let router = router.clone();
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let router = router.clone();
+        async move {
+            let response = router.answer(request.map(Body::new)).await;
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_PATIENCE));
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
 }

@@ -4,20 +4,16 @@
 //! Each resource declares its routes in a function `routes`. Responses that follow from a property
 //! set here (a missing key, a body that is too large) are not declared by the route again.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::{Method, StatusCode};
-use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use bursar_ledger::Scope;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 use super::schemas::IdempotencyHeader;
-use crate::bodies::BodyLimiter;
-use crate::http::intake::{self, Intake};
+use crate::http::intake::BodyHandler;
 use crate::http::limits::BODY_BYTES_MAX;
 use crate::http::state::Api;
 
@@ -36,8 +32,12 @@ pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) method: Method,
     pub(crate) operation: Operation,
-    handler: MethodRouter<Api>,
+    handler: MakeHandler,
 }
+
+/// A function that builds the handler of a route. It gets the largest size of the body, if the route
+/// has one.
+type MakeHandler = Box<dyn FnOnce(Option<usize>) -> MethodRouter<Api>>;
 
 /// The description of a route.
 pub(crate) struct Operation {
@@ -99,22 +99,28 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 impl Route {
     pub(crate) fn get<H: Handler<T, Api>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self::new(Method::GET, path, on(MethodFilter::GET, handler))
+        Self::new(Method::GET, path, handler)
     }
 
     pub(crate) fn put<H: Handler<T, Api>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self::new(Method::PUT, path, on(MethodFilter::PUT, handler))
+        Self::new(Method::PUT, path, handler)
     }
 
     pub(crate) fn post<H: Handler<T, Api>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self::new(Method::POST, path, on(MethodFilter::POST, handler))
+        Self::new(Method::POST, path, handler)
     }
 
     pub(crate) fn delete<H: Handler<T, Api>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self::new(Method::DELETE, path, on(MethodFilter::DELETE, handler))
+        Self::new(Method::DELETE, path, handler)
     }
 
-    fn new(method: Method, path: &'static str, handler: MethodRouter<Api>) -> Self {
+    fn new<H: Handler<T, Api>, T: 'static>(method: Method, path: &'static str, handler: H) -> Self {
+        let filter = MethodFilter::try_from(method.clone())
+            .expect("a route has one of the methods of this file");
+        let handler: MakeHandler = Box::new(move |bytes_max| match bytes_max {
+            Some(bytes_max) => on(filter, BodyHandler::new(handler, bytes_max)),
+            None => on(filter, handler),
+        });
         let operation = Operation {
             id: "",
             summary: "",
@@ -324,19 +330,11 @@ const KEY_REUSED: [&str; 1] = ["idempotency_key_reused"];
 const NOT_WRITTEN: [&str; 3] = ["overloaded", "outcome_unknown", "unavailable"];
 const UNREADABLE: [&str; 1] = ["unavailable"];
 
-/// Builds the router of these resources. The bytes of a body are admitted before its handler runs.
-pub(crate) fn router(resources: Vec<Resource>, bodies: &Arc<BodyLimiter>) -> Router<Api> {
+/// Builds the router of these resources.
+pub(crate) fn router(resources: Vec<Resource>) -> Router<Api> {
     let routes = resources.into_iter().flat_map(|resource| resource.routes);
     routes.fold(Router::new(), |router, route| {
-        let handler = match &route.operation.body {
-            Some(body) => {
-                let intake = Intake::new(Arc::clone(bodies), body.bytes_max);
-                route
-                    .handler
-                    .layer(from_fn_with_state(intake, intake::admit))
-            }
-            None => route.handler,
-        };
-        router.route(route.path, handler)
+        let bytes_max = route.operation.body.map(|body| body.bytes_max);
+        router.route(route.path, (route.handler)(bytes_max))
     })
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use bursar_ledger::{
     Act, Document, EconomyId, Plugin, PluginName, PluginPatch, RollbackTarget, Scope,
@@ -15,7 +15,7 @@ use crate::http::api::route::Route;
 use crate::http::api::schemas;
 use crate::http::api::views::{PluginView, Put};
 use crate::http::auth::Caller;
-use crate::http::extract::{NoParameters, Path, Query};
+use crate::http::extract::{KeyHeader, NoParameters, Path, Query};
 use crate::http::problem::Problem;
 use crate::http::{Api, extract};
 use crate::service::error::ServiceError;
@@ -82,14 +82,14 @@ async fn roll_back(
     caller: Caller,
     Path((economy, plugin)): Path<(String, String)>,
     _: Query<NoParameters>,
-    headers: HeaderMap,
+    key: KeyHeader,
     body: Body,
 ) -> Result<Response, Problem> {
     let economy = extract::economy(&economy)?;
     caller.require(Scope::Admin, &economy)?;
     let plugin: PluginName = extract::name("plugin", &plugin)?;
     super::check_installed(&api, &economy, &plugin)?;
-    let key = extract::idempotency_key(&headers)?;
+    let key = key.required()?;
     let parsed = extract::json::<RollBackBody>(body).await?;
     caller.unchanged(&api)?;
     let RollBackBody { what, to } = parsed.typed;
