@@ -1,5 +1,6 @@
 //! A server: its start, its first API key, and its shutdown.
 
+mod connection_timer;
 pub(crate) mod connections;
 pub(crate) mod shutdown;
 mod sockets;
