@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_one_fingerprint_are_told_apart() {
+    fn names_with_one_fingerprint_are_distinguished() {
         let mut table = AccountTable::default();
         let [first, second, absent] = ["user:1", "user:2", "user:3"].map(|name| {
             let name: Result<AccountId, _> = name.parse();
