@@ -218,6 +218,7 @@ fn start(runtime: &Runtime, file: std::path::PathBuf) -> (String, String, onesho
         schedules: Some(Duration::from_secs(1)),
         webhooks: WebhookSetup::standard(),
         stop_patience: bursar_server::serve::STOP_PATIENCE,
+        bench_echo: false,
     };
     let server = runtime.block_on(Server::start(setup)).unwrap();
     let address = server.address().unwrap().to_string();

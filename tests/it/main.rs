@@ -38,6 +38,7 @@ mod audits;
 mod auto_disable;
 mod balance_lists;
 mod batches;
+mod bench;
 mod blackjack;
 mod bodies;
 mod bundled;

@@ -92,6 +92,7 @@ impl TestServer {
             schedules: Some(Duration::from_secs(1)),
             webhooks: WebhookSetup::standard(),
             stop_patience: STOP_PATIENCE,
+            bench_echo: false,
         };
         change(&mut setup);
         setup

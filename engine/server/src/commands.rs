@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod bench;
 mod clock;
 mod component;
 mod demo;
@@ -52,6 +53,8 @@ enum Command {
     Serve(serve::Serve),
     /// Run a guided demonstration on a temporary database, then exit.
     Demo(demo::Demo),
+    /// Measure the rate, the latency and the cost of a server on a temporary database, or of a running one.
+    Bench(Box<bench::BenchOptions>),
     /// Verify every promise against every record of a database file, also while a server uses it.
     Audit(audit::Audit),
     /// Copy a database file, also while a server uses it, and verify the copy.
@@ -114,6 +117,7 @@ impl Cli {
         let result = match self.command {
             Command::Serve(serve) => serve.run(maintenance),
             Command::Demo(demo) => demo.run(),
+            Command::Bench(bench) => bench.run(),
             Command::Audit(audit) => audit.run(),
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run(),

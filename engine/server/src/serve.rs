@@ -2,6 +2,7 @@
 
 mod connection_timer;
 pub(crate) mod connections;
+mod echo;
 pub(crate) mod shutdown;
 mod sockets;
 
@@ -29,6 +30,7 @@ use crate::service::{CallBounds, Service};
 use crate::webhooks::{WebhookSetup, Webhooks};
 use crate::{http, random};
 use connections::ConnectionServer;
+pub(crate) use echo::ECHO_PATH;
 use shutdown::Shutdown;
 pub use shutdown::ShutdownOutcome;
 pub(crate) use sockets::group_id;
@@ -82,6 +84,8 @@ pub struct Setup {
     pub schedules: Option<Duration>,
     /// The deadline of the shutdown. Parts that have not ended by then are abandoned.
     pub stop_patience: Duration,
+    /// True to serve the echo route of `bursar bench`, too.
+    pub bench_echo: bool,
 }
 
 /// A server that could not start.
@@ -191,7 +195,11 @@ impl Server {
             setup.bodies,
             stopping.subscribe(),
         );
-        let router = api.router();
+        let router = if setup.bench_echo {
+            echo::with_echo(api.router())
+        } else {
+            api.router()
+        };
         Ok(Self {
             service,
             router,

@@ -63,6 +63,7 @@ impl Service {
             webhooks: WebhookSetup::standard(),
             maintenance: bursar_storage::MaintenanceConfig::standard(),
             stop_patience: bursar_server::serve::STOP_PATIENCE,
+            bench_echo: false,
         };
         let runtime = runtime("service");
         let server = runtime.block_on(Server::start(setup)).unwrap();

@@ -214,6 +214,7 @@ async fn issue_with_own_server(
         schedules: None,
         webhooks: WebhookSetup::silent(),
         stop_patience: STOP_PATIENCE,
+        bench_echo: false,
     };
     let server = Server::start(setup).await.map_err(CommandError::new)?;
     let (stop, stopped) = oneshot::channel::<()>();

@@ -31,6 +31,10 @@ const SCHEDULES_SWEEP: Duration = Duration::from_secs(1);
 
 /// Serve the API from a database file.
 #[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(super) struct Serve {
     /// The database file; created if it does not exist
     #[arg(long, value_name = "FILE", default_value = "bursar.db")]
@@ -64,6 +68,9 @@ pub(super) struct Serve {
     /// Format of the logs on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Serve a route that returns what it receives, for `bursar bench`
+    #[arg(long, hide = true)]
+    bench_echo: bool,
 }
 
 /// The largest value of `--stop-deadline`, in seconds.
@@ -109,6 +116,7 @@ impl Serve {
             bodies: Arc::new(BodyLimiter::new(BodyBounds::standard())),
             schedules: Some(SCHEDULES_SWEEP),
             stop_patience,
+            bench_echo: self.bench_echo,
             webhooks: WebhookSetup {
                 allow_private: self.allow_private_webhooks,
                 ..WebhookSetup::standard()

@@ -10,6 +10,7 @@
 )]
 
 use std::fmt::Display;
+use std::io::IsTerminal;
 
 use anstyle::{AnsiColor, Style};
 use bursar_ledger::{Printable, PrintableJson};
@@ -53,6 +54,21 @@ pub(super) fn note(text: impl Display) {
 /// Prints a hint for the operator to standard error.
 pub(super) fn remark(text: impl Display) {
     anstream::eprintln!("{}", Printable(text));
+}
+
+/// True if standard error is a terminal, on which a line can be replaced.
+pub(super) fn shows_status() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Replaces the present line of standard error, which has to be a terminal.
+pub(super) fn status(text: impl Display) {
+    anstream::eprint!("\r{}\x1b[K", Printable(text));
+}
+
+/// Removes the present line of standard error, which has to be a terminal.
+pub(super) fn clear_status() {
+    anstream::eprint!("\r\x1b[K");
 }
 
 /// Prints an error to standard error.

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use futures_util::FutureExt;
 use tower::Service;
 
@@ -26,6 +27,12 @@ pub struct ApiRouter {
 
 impl ApiRouter {
     pub(super) fn new(routes: Router) -> Self {
+        Self { routes }
+    }
+
+    /// Adds a route that is no part of the API's description.
+    pub(crate) fn with_route(self, path: &str, route: MethodRouter) -> Self {
+        let routes = self.routes.route(path, route);
         Self { routes }
     }
 
