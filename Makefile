@@ -4,7 +4,7 @@ TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
 BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
-.PHONY: demo test openapi notices conformance deny mutants serve lint bench bench-storage bench-abuse target
+.PHONY: demo test openapi notices conformance deny mutants serve lint bench bench-storage bench-abuse peers target
 
 ## Show the whole story on a new database, and exit. `make test` reuses its build.
 demo: target
@@ -53,9 +53,15 @@ lint: target
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-## Measure speed, and the cost of one economy to another, as ratios.
+## Measure calls and the cost of one economy to another, as ratios. `bursar bench` measures a server as a whole.
 bench: target
 	$(CARGO) bench --locked --package bursar-tests --bench http --bench neighbours
+
+## Measure Bursar next to a service in Python and a function in PostgreSQL, and write the table in docs/performance.md.
+## Needs Python 3.11 or later, and installs PostgreSQL if it is missing.
+peers: target
+	$(CARGO) build --locked --release --package bursar-server --bin bursar
+	tests/peers/run
 
 ## Measure the commit path of storage, in one to two minutes. ARGS selects sections and sizes; ARGS=--help lists them.
 bench-storage: target
