@@ -4,7 +4,8 @@
 //! `serde_json` writes text of any depth, but reads at most 127 nested levels. A document is nested more
 //! deeply in a record than in its request. So each act with a document of a client or of a guest is read back
 //! before it is appended, in the forms that a start, a checkpoint and the audit read. Acts that only move
-//! money have no documents, and skip this.
+//! money have no documents, and skip this. Calls are frequent, and only the depth of their documents could make them
+//! unreadable, so only their depth is checked.
 
 use std::sync::Arc;
 
@@ -42,7 +43,13 @@ pub(crate) fn write(
             to_json(&decision.changes())?
         },
     };
-    if carries_documents(&submission.act) {
+    if matches!(submission.act, Act::Call(_)) {
+        for (text, what) in [(&texts.act, "the act"), (&texts.changes, "the changes")] {
+            if is_too_deep(text) {
+                return Err(format!("{what} is nested too deep to be read again"));
+            }
+        }
+    } else if carries_documents(&submission.act) {
         same(&submission.act, &texts.act, "the act")?;
         same(&decision.changes().to_vec(), &texts.changes, "the changes")?;
         for change in decision.changes() {
@@ -52,11 +59,13 @@ pub(crate) fn write(
     Ok(texts)
 }
 
-/// Returns true if acts of this kind may contain documents: all but those that only move money.
+/// Returns true if acts of this kind may contain documents that are read back: all but calls and those that only move
+/// money.
 fn carries_documents(act: &Act) -> bool {
     !matches!(
         act,
-        Act::Transfer(_)
+        Act::Call(_)
+            | Act::Transfer(_)
             | Act::Batch(_)
             | Act::Reverse(_)
             | Act::PlaceHold(_)
