@@ -68,10 +68,32 @@ pub fn check_document(document: &Value, bytes_max: usize) -> Result<(), Document
     if depth(document) > DOCUMENT_DEPTH_MAX {
         return Err(DocumentError::TooDeep);
     }
-    if document.to_string().len() > bytes_max {
+    if written_bytes(document) > bytes_max {
         return Err(DocumentError::TooLarge(bytes_max));
     }
     Ok(())
+}
+
+/// A writer that only counts bytes.
+#[derive(Default)]
+struct WrittenLength(usize);
+
+impl std::io::Write for WrittenLength {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns the bytes of a document as compact JSON.
+fn written_bytes(document: &Value) -> usize {
+    let mut count = WrittenLength::default();
+    serde_json::to_writer(&mut count, document).expect("a value can be written as JSON");
+    count.0
 }
 
 fn depth(value: &Value) -> usize {
