@@ -385,12 +385,12 @@ impl LoadedPlugin {
     /// ending. Blocks and draws like [`LoadedPlugin::run`].
     pub fn attempt(
         &self,
-        books: &Books,
+        books: &Arc<Books>,
         request: CallRequest,
         at: Timestamp,
         origin: impl FnOnce(&CallRequest) -> DrawOrigin + Send + 'static,
     ) -> Result<CallAttempt, Box<FailedCall>> {
-        let draft = match Draft::open(books, &request, at) {
+        let draft = match Draft::of_snapshot(books, &request, at) {
             Ok(draft) => draft,
             Err(rejection) => {
                 let installed = books.plugin(&request.plugin);

@@ -31,6 +31,8 @@ pub mod configuration;
 pub mod rerun;
 pub mod simulation;
 
+use std::sync::Arc;
+
 use bursar_host::{CallAttempt, CallFailure, LoadedPlugin, LogLine};
 use bursar_ledger::{
     Act, Books, CallRequest, CallResult, Digest, DrawOrigin, HoldId, Seed, Timestamp, Verdict,
@@ -115,7 +117,10 @@ impl Workbench {
         let next = self.books.next_nonce();
         let next_origin = || self.books.draw_origin(&request.caller, next);
         let origin = origin.unwrap_or_else(next_origin);
-        let attempt = plugin.attempt(&self.books, request, self.now, move |_| origin);
+        let snapshot = Arc::new(self.books.clone());
+        let attempt = plugin.attempt(&snapshot, request, self.now, move |_| origin);
+        // A snapshot that is still held would make the commit copy what it changes.
+        drop(snapshot);
         let CallAttempt { result, log, .. } = attempt.map_err(|failed| failed.failure)?;
         let verdict = self.act(&Act::Call(Box::new(result.clone())));
         Ok(CallRun {

@@ -15,6 +15,7 @@ mod money;
 mod rights;
 mod state;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -45,9 +46,9 @@ struct Delta {
 
 /// A call in progress.
 #[derive(Clone, Debug)]
-pub struct Draft {
-    books: Books,
-    call: CallRequest,
+pub struct Draft<B = Arc<Books>, R = CallRequest> {
+    books: B,
+    call: R,
     plugin: Arc<Plugin>,
     /// The moment as of which the draft reads the books. The plugin sees the call's own time instead, which
     /// is equal in every attempt.
@@ -78,37 +79,72 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Opens a draft as of a moment. Returns a rejection if the call cannot start.
+    /// Opens a draft as of a moment over copies of the books and the request. Returns a rejection if the call
+    /// cannot start.
     pub fn open(books: &Books, call: &CallRequest, at: Timestamp) -> Result<Self, Rejection> {
-        books.status().check_open()?;
-        let is_own_run = call.due.is_some() && call.caller == AccountId::of_plugin(&call.plugin);
-        match call.caller.kind() {
-            AccountKind::Open => {}
-            // In a scheduled run the plugin's own account is the caller.
-            AccountKind::Plugin(_) if is_own_run => {}
-            AccountKind::Issuer | AccountKind::Plugin(_) => {
-                return Err(Rejection::ReservedAccount {
-                    account: call.caller.clone(),
-                });
-            }
-        }
-        let Some(plugin) = books
-            .plugin(&call.plugin)
-            .filter(|plugin| plugin.installation.enabled)
-        else {
-            return Err(Rejection::PluginDisabled {
-                plugin: call.plugin.clone(),
+        Self::of_snapshot(&Arc::new(books.clone()), call, at)
+    }
+
+    /// Opens a draft as of a moment over a snapshot of the books. Returns a rejection if the call cannot start.
+    pub fn of_snapshot(
+        books: &Arc<Books>,
+        call: &CallRequest,
+        at: Timestamp,
+    ) -> Result<Self, Rejection> {
+        let plugin = check_start(books, call)?;
+        Ok(Self::new(Arc::clone(books), call.clone(), plugin, at))
+    }
+}
+
+impl<'a> Draft<&'a Books, &'a CallRequest> {
+    /// Opens a draft as of a moment over borrowed books and a borrowed request, as the ledger does to repeat a
+    /// transcript. Returns a rejection if the call cannot start.
+    pub(crate) fn over(
+        books: &'a Books,
+        call: &'a CallRequest,
+        at: Timestamp,
+    ) -> Result<Self, Rejection> {
+        let plugin = check_start(books, call)?;
+        Ok(Self::new(books, call, plugin, at))
+    }
+}
+
+/// Checks that a call can start, and returns its plugin.
+pub(crate) fn check_start(books: &Books, call: &CallRequest) -> Result<Arc<Plugin>, Rejection> {
+    books.status().check_open()?;
+    let is_own_run = call.due.is_some() && call.caller == AccountId::of_plugin(&call.plugin);
+    match call.caller.kind() {
+        AccountKind::Open => {}
+        // In a scheduled run the plugin's own account is the caller.
+        AccountKind::Plugin(_) if is_own_run => {}
+        AccountKind::Issuer | AccountKind::Plugin(_) => {
+            return Err(Rejection::ReservedAccount {
+                account: call.caller.clone(),
             });
-        };
-        let caller = books.account(&call.caller);
-        let caller = caller.ok_or_else(|| Rejection::AccountNotFound {
-            account: call.caller.clone(),
-        })?;
-        caller.check_open(&call.caller)?;
-        Ok(Self {
-            plugin: Arc::clone(plugin),
-            books: books.clone(),
-            call: call.clone(),
+        }
+    }
+    let Some(plugin) = books
+        .plugin(&call.plugin)
+        .filter(|plugin| plugin.installation.enabled)
+    else {
+        return Err(Rejection::PluginDisabled {
+            plugin: call.plugin.clone(),
+        });
+    };
+    let caller = books.account(&call.caller);
+    let caller = caller.ok_or_else(|| Rejection::AccountNotFound {
+        account: call.caller.clone(),
+    })?;
+    caller.check_open(&call.caller)?;
+    Ok(Arc::clone(plugin))
+}
+
+impl<B: Borrow<Books>, R: Borrow<CallRequest>> Draft<B, R> {
+    fn new(books: B, call: R, plugin: Arc<Plugin>, at: Timestamp) -> Self {
+        Self {
+            plugin,
+            books,
+            call,
             at,
             exchanges: Vec::new(),
             steps: Vec::new(),
@@ -125,12 +161,16 @@ impl Draft {
             origin: None,
             mixed: String::new(),
             draws: 0,
-        })
+        }
+    }
+
+    fn books(&self) -> &Books {
+        self.books.borrow()
     }
 
     /// Returns the request of the call.
     pub fn call(&self) -> &CallRequest {
-        &self.call
+        self.call.borrow()
     }
 
     /// Returns the plugin as it is installed.
@@ -177,7 +217,12 @@ impl Draft {
     /// Returns the effects of everything that the call has requested so far.
     pub(crate) fn settle(&self) -> Result<Settlement, Rejection> {
         let new_balances = self.new_balances();
-        let settled = settle(&self.books, &self.steps, &self.call.plugin, &new_balances)?;
+        let settled = settle(
+            self.books(),
+            &self.steps,
+            &self.call().plugin,
+            &new_balances,
+        )?;
         self.check_budgets()?;
         self.check_state()?;
         Ok(settled)
@@ -186,7 +231,7 @@ impl Draft {
     /// Returns the changes of the plugin's state.
     pub(crate) fn writes(&self) -> impl Iterator<Item = Change> + '_ {
         self.writes.iter().map(|(key, value)| {
-            let plugin = self.call.plugin.clone();
+            let plugin = self.call().plugin.clone();
             let key = Arc::clone(key);
             match value {
                 Some(value) => Change::StateSet {
@@ -238,7 +283,7 @@ impl Draft {
             }
             HostRequest::Mix { text } => self.mix(text),
             HostRequest::ClientSeed => Ok(HostResponse::Text(
-                self.books.client_seed(&self.call.caller),
+                self.books().client_seed(&self.call().caller),
             )),
             HostRequest::Get { key } => Ok(HostResponse::Value(self.value(key))),
             HostRequest::Set { key, value } => {
@@ -267,20 +312,20 @@ impl Draft {
     }
 
     fn is_own(&self, account: &AccountId) -> bool {
-        account.belongs_to(&self.call.plugin)
+        account.belongs_to(&self.call().plugin)
     }
 
     fn is_caller(&self, account: &AccountId) -> bool {
-        *account == self.call.caller
+        *account == self.call().caller
     }
 
     fn find_account(&self, account: &AccountId, asset: &AssetId) -> Result<&Account, Refusal> {
-        if self.books.asset(asset).is_none() {
+        if self.books().asset(asset).is_none() {
             return Err(Refusal::UnknownAsset {
                 asset: asset.clone(),
             });
         }
-        self.books
+        self.books()
             .account(account)
             .ok_or_else(|| Refusal::UnknownAccount {
                 account: account.clone(),
@@ -383,8 +428,8 @@ impl Draft {
         let before = self.spent.get(asset).copied().unwrap_or(0);
         let total = before.saturating_add(amount.get());
         let caps = [
-            self.call.spend_limit.as_ref(),
-            self.call
+            self.call().spend_limit.as_ref(),
+            self.call()
                 .cap
                 .as_ref()
                 .map(crate::key::limits::TransferCap::caps),

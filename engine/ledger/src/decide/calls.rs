@@ -4,7 +4,8 @@
 //! they lose by.
 
 use crate::books::Books;
-use crate::call::draft::Draft;
+use crate::call::draft::{Draft, check_start};
+use crate::call::request::CallRequest;
 use crate::call::result::{CallEnding, CallResult};
 use crate::decision::{Change, Decision};
 use crate::draw::change::{DrawChange, DrawUse};
@@ -17,6 +18,9 @@ use crate::time::Timestamp;
 
 use super::schedules;
 use super::verdict::Verdict;
+
+/// A draft over the books and the request of an act.
+type BorrowedDraft<'a> = Draft<&'a Books, &'a CallRequest>;
 
 /// Decides the result of a call.
 ///
@@ -56,7 +60,7 @@ fn not_run(
     if request.due.is_some() && run.is_none() {
         return Ok(Verdict::Stale);
     }
-    let present = match Draft::open(books, request, at) {
+    let present = match check_start(books, request) {
         Err(present) if present == *recorded => present,
         Err(_) | Ok(_) => return Ok(Verdict::Stale),
     };
@@ -78,7 +82,7 @@ fn completed(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdic
     }
     // The draft reads the books as of the commit, not as of the start of the call: a hold that has expired
     // in between is no longer open, and budgets count on the day of the commit.
-    let Ok(mut draft) = Draft::open(books, request, at) else {
+    let Ok(mut draft) = Draft::over(books, request, at) else {
         return Ok(Verdict::Stale);
     };
     if let Some(origin) = &result.origin {
@@ -116,7 +120,7 @@ fn completed(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdic
 fn replied(
     books: &Books,
     at: Timestamp,
-    draft: &Draft,
+    draft: &BorrowedDraft<'_>,
     result: &CallResult,
     effects: Vec<Change>,
 ) -> Result<Verdict, Rejection> {
@@ -140,7 +144,7 @@ fn replied(
 
 /// Returns changes that mark open holds of a call with the server seed that it has drawn from. A seed stays
 /// secret while such a hold is open.
-fn mark_holds(draft: &Draft) -> Vec<Change> {
+fn mark_holds(draft: &BorrowedDraft<'_>) -> Vec<Change> {
     let Some(origin) = draft.origin().filter(|_| draft.has_drawn()) else {
         return Vec::new();
     };
@@ -171,7 +175,11 @@ fn draw_use(result: &CallResult, bound: bool) -> Option<Change> {
 
 /// Adds the changes of a call that failed after a draw. Its secured holds are released, so that no one
 /// keeps a stake of a void round, and the failure is counted.
-fn void_round(draft: &Draft, result: &CallResult, mut changes: Vec<Change>) -> Vec<Change> {
+fn void_round(
+    draft: &BorrowedDraft<'_>,
+    result: &CallResult,
+    mut changes: Vec<Change>,
+) -> Vec<Change> {
     if !draft.has_drawn() {
         return changes;
     }

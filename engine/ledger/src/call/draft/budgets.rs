@@ -3,10 +3,13 @@
 //! Budgets are checked and counted when a call commits. They are not part of its transcript, so a call does
 //! not become stale when another call uses a budget.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use super::Draft;
+use crate::books::Books;
 use crate::call::proposal::Step;
+use crate::call::request::CallRequest;
 use crate::decision::Change;
 use crate::economy::Day;
 use crate::id::{AccountId, AssetId};
@@ -45,16 +48,16 @@ impl<'a> BudgetUse<'a> {
     }
 }
 
-impl Draft {
+impl<B: Borrow<Books>, R: Borrow<CallRequest>> Draft<B, R> {
     /// Checks the budgets of all grants, and the quota of budget counters.
     pub(super) fn check_budgets(&self) -> Result<(), Rejection> {
         let day = Day::of(self.at);
-        let books = &self.books;
-        let plugin = &self.call.plugin;
+        let books = self.books();
+        let plugin = &self.call().plugin;
         let grants = &self.plugin.installation.grants;
         if let Some(caps) = &grants.spend_per_member_per_day {
             let budget_use = BudgetUse::of_all(Budget::SpendPerMemberPerDay);
-            let caller = Payer::Caller(self.call.caller.clone());
+            let caller = Payer::Caller(self.call().caller.clone());
             for (asset, amount) in &self.spent {
                 let before = self.spent_before(day, &caller, asset);
                 self.check_cap(budget_use, caps, asset, before.saturating_add(*amount))?;
@@ -126,7 +129,7 @@ impl Draft {
         let most = caps.get(asset).copied().unwrap_or_default();
         if total > most.get() {
             return Err(Rejection::BudgetExceeded {
-                plugin: self.call.plugin.clone(),
+                plugin: self.call().plugin.clone(),
                 budget: budget_use.budget,
                 accounts: budget_use.accounts.cloned(),
                 account: budget_use.account.cloned(),
@@ -141,12 +144,12 @@ impl Draft {
     /// Returns the amount on a budget counter of the plugin before this call.
     fn spent_before(&self, day: Day, payer: &Payer, asset: &AssetId) -> u64 {
         let counter = self.counter(payer.clone(), asset);
-        self.books.spent_on(day, &counter)
+        self.books().spent_on(day, &counter)
     }
 
     fn counter(&self, payer: Payer, asset: &AssetId) -> BudgetCounter {
         BudgetCounter {
-            plugin: self.call.plugin.clone(),
+            plugin: self.call().plugin.clone(),
             payer,
             asset: asset.clone(),
         }
@@ -184,7 +187,7 @@ impl Draft {
         let grants = &self.plugin.installation.grants;
         let mut counts = Vec::new();
         if grants.spend_per_member_per_day.is_some() {
-            let caller = &self.call.caller;
+            let caller = &self.call().caller;
             counts.extend(self.spent.iter().map(|(asset, amount)| {
                 (self.counter(Payer::Caller(caller.clone()), asset), *amount)
             }));

@@ -2,12 +2,15 @@
 
 use super::Draft;
 use crate::amount::Amount;
+use crate::books::Books;
 use crate::call::proposal::NewBalances;
+use crate::call::request::CallRequest;
 use crate::call::transcript::{HostRequest, HostResponse, Refusal};
 use crate::draw::{Draw, DrawOrigin};
 use crate::rejection::Rejection;
+use std::borrow::Borrow;
 
-impl Draft {
+impl<B: Borrow<Books>, R: Borrow<CallRequest>> Draft<B, R> {
     /// Returns true if the call has drawn. It may no longer decline then.
     pub fn has_drawn(&self) -> bool {
         self.draws > 0
@@ -37,7 +40,7 @@ impl Draft {
             let Some(back) = u64::try_from(self.promised(account, asset)).ok() else {
                 continue;
             };
-            let Some((back, found)) = Amount::new(back).zip(self.books.account(account)) else {
+            let Some((back, found)) = Amount::new(back).zip(self.books().account(account)) else {
                 continue;
             };
             let delta = self.delta(account, asset).posted;
@@ -63,7 +66,7 @@ impl Draft {
             return NewBalances::Exempt;
         }
         let secured = self.secured.keys();
-        let expected = secured.map(|(_, asset)| (&self.call.caller, asset));
+        let expected = secured.map(|(_, asset)| (&self.call().caller, asset));
         NewBalances::Checked(expected.collect())
     }
 
@@ -71,7 +74,7 @@ impl Draft {
     pub fn draw_from(&mut self, origin: DrawOrigin) {
         // With a second origin a plugin could draw until it likes the result.
         if self.draws == 0 {
-            let seed = self.books.seed().server_seed(origin.seed);
+            let seed = self.books().seed().server_seed(origin.seed);
             self.origin = Some((origin, seed));
         }
     }

@@ -1,23 +1,26 @@
 //! Requests for holds: a plugin uses the holds that it has placed in this call and in earlier ones.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use super::Draft;
 use crate::amount::Amount;
+use crate::books::Books;
 use crate::call::proposal::{Step, remaining_hold};
+use crate::call::request::CallRequest;
 use crate::call::transcript::{HostResponse, Refusal};
 use crate::hold::{Hold, Reservation};
 use crate::id::HoldId;
 use crate::movement::Posting;
 
-impl Draft {
+impl<B: Borrow<Books>, R: Borrow<CallRequest>> Draft<B, R> {
     /// Returns an open hold of the plugin, as the call leaves it. An expired hold is not open.
     pub(super) fn find_hold(&self, hold: HoldId) -> Option<&Arc<Hold>> {
         let found = match self.holds.get(&hold) {
             Some(changed) => changed.as_ref(),
-            None => self.books.hold(hold),
+            None => self.books().hold(hold),
         };
-        let own = Some(&self.call.plugin);
+        let own = Some(&self.call().plugin);
         found.filter(|hold| hold.plugin.as_ref() == own && hold.expires_at > self.at)
     }
 
@@ -71,10 +74,10 @@ impl Draft {
         if let Some(spent) = spent {
             self.spent.insert(posting.asset.clone(), spent);
         }
-        let id = self.call.id.hold(self.holds_placed);
+        let id = self.call().id.hold(self.holds_placed);
         self.holds_placed = self.holds_placed.saturating_add(1);
         let placed = Hold::placed(&reservation, self.at, rule.expires_in_s, rule.on_expiry);
-        let plugin = Some(self.call.plugin.clone());
+        let plugin = Some(self.call().plugin.clone());
         let placed = Hold { plugin, ..placed };
         let delta = self.delta_mut(&posting.source, &posting.asset);
         delta.held = delta.held.saturating_add(posting.amount.signed());
@@ -183,7 +186,7 @@ impl Draft {
     /// Returns the secured holds of earlier calls that are open in the books.
     pub(crate) fn earlier_secured_holds(&self) -> impl Iterator<Item = (HoldId, &Arc<Hold>)> + '_ {
         let secured = self.secured_holds.iter();
-        secured.filter_map(|id| Some((*id, self.books.hold(*id)?)))
+        secured.filter_map(|id| Some((*id, self.books().hold(*id)?)))
     }
 
     /// Returns the holds placed or secured by this call that stay open.

@@ -3,12 +3,15 @@
 use super::rights::DebitRight;
 use super::{BalanceKey, Draft};
 use crate::amount::Amount;
+use crate::books::Books;
 use crate::call::proposal::Step;
+use crate::call::request::CallRequest;
 use crate::call::transcript::{HostResponse, Refusal, VisibleBalance};
 use crate::id::{AccountId, AssetId};
 use crate::movement::Posting;
+use std::borrow::Borrow;
 
-impl Draft {
+impl<B: Borrow<Books>, R: Borrow<CallRequest>> Draft<B, R> {
     pub(super) fn balance(
         &self,
         account: &AccountId,
@@ -156,7 +159,7 @@ impl Draft {
         }
         // The room for the largest win is reserved along with the money: a ceiling that rejected a win
         // after the draw would make the commit depend on the result.
-        self.check_can_receive(&self.call.caller, asset, amount.signed())?;
+        self.check_can_receive(&self.call().caller, asset, amount.signed())?;
         self.secured.insert(key, secured);
         Ok(HostResponse::Done)
     }

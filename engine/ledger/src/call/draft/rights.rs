@@ -2,11 +2,14 @@
 //! grants the right.
 
 use super::Draft;
+use crate::books::Books;
+use crate::call::request::CallRequest;
 use crate::call::transcript::Refusal;
 use crate::id::AccountId;
 use crate::movement::Posting;
 use crate::plugin::grants::{grant_of_debit, grant_of_read};
 use crate::working_balances::Funds;
+use std::borrow::Borrow;
 
 /// The right by which a plugin debits an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +43,7 @@ impl DebitRight {
     }
 }
 
-impl Draft {
+impl<B: Borrow<Books>, R: Borrow<CallRequest>> Draft<B, R> {
     /// Checks that the plugin may read an account's balances.
     pub(super) fn check_read(&self, account: &AccountId) -> Result<(), Refusal> {
         let grants = &self.plugin.installation.grants;

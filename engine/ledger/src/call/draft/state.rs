@@ -1,8 +1,11 @@
 //! Requests for the plugin's state, with the call's own writes applied.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use super::Draft;
+use crate::books::Books;
+use crate::call::request::CallRequest;
 use crate::call::transcript::StatePage;
 use crate::limits::{
     CALL_WRITES_MAX, STATE_AFTER_DRAW_BYTES, STATE_ENTRY_BYTES, STATE_KEY_BYTES_MAX,
@@ -16,7 +19,7 @@ use crate::rejection::Rejection;
 const CALL_STATE_BYTES: u64 = CALL_WRITES_MAX as u64
     * (STATE_KEY_BYTES_MAX as u64 + STATE_VALUE_BYTES_MAX as u64 + STATE_ENTRY_BYTES);
 
-impl Draft {
+impl<B: Borrow<Books>, R: Borrow<CallRequest>> Draft<B, R> {
     pub(super) fn value(&self, key: &str) -> Option<Arc<str>> {
         match self.writes.get(key) {
             Some(written) => written.clone(),
@@ -65,16 +68,16 @@ impl Draft {
         if self.has_drawn() {
             return Ok(());
         }
-        let used = self.books.usage.state_bytes;
-        self.books
+        let used = self.books().usage.state_bytes;
+        self.books()
             .check_room(Quota::StateBytes, used, self.state_growth())
     }
 
     /// Checks that the largest possible writes after a draw fit. All plugins share the economy's quota: if
     /// it were checked after the draw, other plugins could make a round void.
     pub(super) fn check_state_after_draw(&self) -> Result<(), Rejection> {
-        let used = self.books.usage.state_bytes;
-        let limit = self.books.quota(Quota::StateBytes);
+        let used = self.books().usage.state_bytes;
+        let limit = self.books().quota(Quota::StateBytes);
         let most = used
             .saturating_add(self.state_growth())
             .saturating_add(CALL_STATE_BYTES);
@@ -109,7 +112,7 @@ impl Draft {
         let most = usize::try_from(quota).unwrap_or(usize::MAX);
         // A plugin that is above its quota may still shrink.
         if bytes > most && bytes > self.plugin.state_bytes {
-            let plugin = self.call.plugin.clone();
+            let plugin = self.call().plugin.clone();
             return Err(Rejection::StateQuota {
                 plugin,
                 bytes,
