@@ -34,6 +34,10 @@ const NO_LIMITS: &[(&str, &str)] = &[
     ),
     ("server::workers::NICENESS", "a priority of threads"),
     ("storage::NICENESS", "a priority of threads"),
+    (
+        "sdk::arena::ARENA_BYTES",
+        "a capacity: beyond it the allocator of the standard library takes over",
+    ),
     ("ledger::economy::MILLISECONDS", "a day, as a unit"),
     (
         "ledger::persistent_array::BITS",

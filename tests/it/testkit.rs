@@ -310,15 +310,15 @@ fn the_fuel_of_calls_is_unchanged() {
         burned.push(format!("{action} {}", called.fuel()));
     }
     expect![[r"
-        blackjack/deal 89849
-        coinflip/flip 33609
-        daily/claim 34424
-        dice/roll 33716
-        lottery/buy 95567
-        slots/spin 62590
-        work/work 47712
-        shop/buy 59778
-        trade/offer 64683
-        auction/open 76983"]]
+        blackjack/deal 83876
+        coinflip/flip 30997
+        daily/claim 31500
+        dice/roll 31104
+        lottery/buy 86485
+        slots/spin 57530
+        work/work 44488
+        shop/buy 54744
+        trade/offer 60292
+        auction/open 72236"]]
     .assert_eq(&burned.join("\n"));
 }

@@ -99,6 +99,8 @@
 //! fault.
 
 mod amount;
+#[cfg(target_arch = "wasm32")]
+mod arena;
 #[allow(missing_docs, reason = "the WIT package has the documentation")]
 pub mod bindings;
 mod call;
