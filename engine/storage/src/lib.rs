@@ -61,7 +61,7 @@ pub use commit::queue::{
 };
 pub use commit::shared::WriterState;
 pub use commit::submission::{
-    ActOutcome, Answer, Receiver, Render, RenderedAnswer, Reply, Submission, SubmittedBatch,
+    ActOutcome, Answer, Receiver, Render, RenderedAnswer, Reply, Sender, Submission, SubmittedBatch,
 };
 pub use commit::writer::WORK_MAX;
 pub use error::{ForeignFile, StorageError, SubmitError};
@@ -102,7 +102,7 @@ pub use tools::tables::TablesReport;
 pub use webhooks::delivery::{DEAD_LETTERS_MAX, DeadLetter, Delivery, DeliveryError, WebhookPlace};
 
 use commit::shared::Shared;
-use commit::submission::submit;
+use commit::submission::{submit, submit_to};
 use commit::writer::Writer;
 use file::lock::Tail;
 use log::file::FileLog;
@@ -220,6 +220,12 @@ impl Storage {
     /// not withdraw the submission.
     pub fn submit(&self, submission: Submission) -> Result<Receiver, SubmitError> {
         submit(&self.inner.shared.queue, submission)
+    }
+
+    /// Queues a submission for the writer, which sends the reply to `sender` after the commit. Drops `sender` if the
+    /// queue refuses the submission.
+    pub fn submit_to(&self, submission: Submission, sender: Sender) -> Result<(), SubmitError> {
+        submit_to(&self.inner.shared.queue, submission, sender)
     }
 
     /// Queues submissions in their order. After the first one that the queue refuses, none is queued.

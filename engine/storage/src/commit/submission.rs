@@ -161,6 +161,9 @@ pub type Render = fn(&ActOutcome<'_>) -> RenderedAnswer;
 /// The receiver of a reply.
 pub type Receiver = oneshot::Receiver<Result<Reply, SubmitError>>;
 
+/// The sender of a reply.
+pub type Sender = oneshot::Sender<Result<Reply, SubmitError>>;
+
 /// Replies to some submissions of a batch, each with the index of its submission.
 type SomeReplies = Vec<(usize, Result<Reply, SubmitError>)>;
 
@@ -225,7 +228,7 @@ impl SubmittedBatch {
 #[derive(Debug)]
 pub(crate) enum ReplySender {
     /// The reply to a single submission.
-    One(oneshot::Sender<Result<Reply, SubmitError>>),
+    One(Sender),
     /// The reply to a submission of a batch.
     Batch {
         index: usize,
@@ -245,6 +248,16 @@ pub(crate) fn submit(
     submission: Submission,
 ) -> Result<Receiver, SubmitError> {
     let (sender, receiver) = oneshot::channel();
+    submit_to(queue, submission, sender)?;
+    Ok(receiver)
+}
+
+/// Queues a submission whose reply goes to a sender. Drops the sender if the queue refuses the submission.
+pub(crate) fn submit_to(
+    queue: &Queue<QueuedSubmission>,
+    submission: Submission,
+    sender: Sender,
+) -> Result<(), SubmitError> {
     let economy = submission.economy.clone();
     let weight = submission.weight();
     let respond = ReplySender::One(sender);
@@ -255,8 +268,7 @@ pub(crate) fn submit(
             submission,
             respond,
         },
-    )?;
-    Ok(receiver)
+    )
 }
 
 /// Sends replies. The commit stands even if a receiver was dropped.
