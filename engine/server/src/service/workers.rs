@@ -13,7 +13,7 @@ use bursar_ledger::{EconomyId, PluginName};
 use fair_queue::{FairQueue, JobTimes, QueueTicket, RunningTicket};
 
 /// A job of a worker.
-type WorkerJob = Box<dyn FnOnce() + Send>;
+pub(super) type WorkerJob = Box<dyn FnOnce() + Send>;
 
 type JobQueue = FairQueue<EconomyId, PluginName, WorkerJob>;
 
@@ -55,6 +55,8 @@ struct WorkerState {
     closed: bool,
     /// The number of threads that have not ended.
     alive: usize,
+    /// The number of threads that wait for a job. A signal is a system call, so none is sent if no thread waits.
+    idle: usize,
 }
 
 impl Workers {
@@ -65,6 +67,7 @@ impl Workers {
             queue: FairQueue::new(threads),
             closed: false,
             alive: 0,
+            idle: 0,
         };
         let shared = Arc::new(WorkerShared {
             state: Mutex::new(state),
@@ -100,8 +103,11 @@ impl Workers {
             return Err(QueueFull);
         }
         let ticket = state.queue.push(economy.clone(), plugin.clone(), job);
+        let is_awaited = state.idle > 0;
         drop(state);
-        self.shared.changed.notify_one();
+        if is_awaited {
+            self.shared.changed.notify_one();
+        }
         Ok(ticket)
     }
 
@@ -161,7 +167,7 @@ impl WorkerShared {
         let mut state = self.lock();
         if let Some((ticket, times)) = previous {
             state.queue.end(ticket, times, self.started.elapsed());
-            if state.queue.waiting() > 1 {
+            if state.queue.waiting() > 1 && state.idle > 0 {
                 // The end of a job may let more than one waiting job start: this worker takes one, and another worker
                 // must wake up for a second.
                 self.changed.notify_one();
@@ -174,8 +180,10 @@ impl WorkerShared {
             if let Some(started) = state.queue.start(self.started.elapsed()) {
                 return Some(started);
             }
+            state.idle += 1;
             let woken = self.changed.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
     }
 }
