@@ -1,16 +1,19 @@
 //! Many clients of one shop: all are served, and so is a client of another economy.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bursar_server::client::Client;
+use bursar_server::service::CallBounds;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::race::with_many_members;
-use crate::support::{GUILD, GuildClient, TestServer, currency, install_malicious};
+use crate::shop::{open_shop, potion};
+use crate::support::{GUILD, GuildClient, TestServer, currency, decline_code, install_malicious};
 
 /// The path of the other economy.
 const OTHER: &str = "/v1/economies/other";
@@ -114,6 +117,83 @@ async fn all_clients_of_a_busy_shop_and_of_another_economy_are_served() {
     assert_eq!(guild.posted("plugin:shop:till", "coin").await, 50 * potions);
     let shop = guild.get(&format!("{GUILD}/plugins/shop")).await.json();
     assert_eq!(shop["conflicts"]["given_up"], 0);
+    server.close().await;
+}
+
+/// Sends one purchase of each member at the same time, each on its own connection and without a repetition. Returns the
+/// number of purchases by their outcome.
+async fn buy_at_once(server: &TestServer) -> BTreeMap<String, usize> {
+    let buy = |member: u64| {
+        let body = json!({
+            "caller": format!("user:{member}"), "arguments": {"item": "item:potion"}
+        });
+        let path = "plugins/shop/actions/buy".to_owned();
+        (path, format!("{member} buys"), body)
+    };
+    let responses = server.post_concurrently((1..=BUYERS).map(buy).collect());
+    let mut outcomes = BTreeMap::new();
+    for response in responses.await {
+        let outcome = match response.status.as_u16() {
+            200 => "committed".into(),
+            _ if !decline_code(&response).is_empty() => decline_code(&response),
+            _ => response.code(),
+        };
+        *outcomes.entry(outcome).or_insert(0) += 1;
+    }
+    outcomes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_512_buyers_at_once_are_served() {
+    allow_connections();
+    let server = TestServer::with_setup(|setup| setup.calls = CallBounds::standard());
+    let (server, mut guild) = with_many_members(server.await, BUYERS).await;
+    open_shop(&mut guild, potion(&json!({})), 10_000).await;
+    let outcomes = buy_at_once(&server).await;
+    let buyers = usize::try_from(BUYERS).unwrap();
+    assert_eq!(outcomes, BTreeMap::from([("committed".into(), buyers)]));
+    let sold = i64::try_from(BUYERS).unwrap();
+    let left = guild.posted("plugin:shop", "item:potion").await;
+    assert_eq!(left, 10_000 - sold);
+    assert_eq!(guild.posted("plugin:shop:till", "coin").await, 50 * sold);
+    server.close().await;
+}
+
+/// Each purchase reads and changes the history of the same member, so all of them conflict.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_512_conflicting_purchases_at_once_are_served() {
+    allow_connections();
+    let server = TestServer::with_setup(|setup| setup.calls = CallBounds::standard());
+    let (server, mut guild) = server.await.with_members(1).await;
+    let offer = json!({"price": {"coin": 1}, "per_member_limit": 1_000});
+    open_shop(&mut guild, potion(&offer), 1_000).await;
+    let body = json!({"caller": "user:1", "arguments": {"item": "item:potion"}});
+    let buy = |number: u64| {
+        let path = "plugins/shop/actions/buy".to_owned();
+        (path, format!("purchase {number}"), body.clone())
+    };
+    let responses = server.post_concurrently((0..BUYERS).map(buy).collect());
+    for response in responses.await {
+        assert_eq!(response.status, 200, "{}", response.json());
+    }
+    let bought = i64::try_from(BUYERS).unwrap();
+    assert_eq!(guild.posted("user:1", "item:potion").await, bought);
+    assert_eq!(guild.posted("plugin:shop:till", "coin").await, bought);
+    server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_buys_exactly_the_stock_and_the_rest_is_declined() {
+    allow_connections();
+    let server = TestServer::with_setup(|setup| setup.calls = CallBounds::standard());
+    let (server, mut guild) = with_many_members(server.await, BUYERS).await;
+    open_shop(&mut guild, potion(&json!({})), 100).await;
+    let outcomes = buy_at_once(&server).await;
+    let declined = usize::try_from(BUYERS).unwrap() - 100;
+    let expected = [("committed".into(), 100), ("out_of_stock".into(), declined)];
+    assert_eq!(outcomes, BTreeMap::from(expected));
+    assert_eq!(guild.posted("plugin:shop", "item:potion").await, 0);
+    assert_eq!(guild.posted("plugin:shop:till", "coin").await, 5_000);
     server.close().await;
 }
 

@@ -2,6 +2,7 @@
 //!
 //! An act goes directly to the writer. A call runs its plugin first, in `calls` and `attempts`.
 
+mod attempt;
 pub(crate) mod attempts;
 mod batches;
 mod blocking;
@@ -17,6 +18,7 @@ mod follower_reads;
 mod followers;
 mod gates;
 pub(crate) mod interval;
+mod lanes;
 mod nonces;
 pub(crate) mod opening_balances;
 mod plugin_work;

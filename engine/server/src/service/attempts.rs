@@ -1,19 +1,22 @@
 //! The attempts of a call, until it commits or is given up.
 //!
 //! All attempts have the same time, and the same draws as long as these can commit. The first attempt runs
-//! beside other calls of the plugin. Later ones run one at a time, in the lane of the plugin. The last ones
-//! run while no other call of the plugin runs, so that only calls of other plugins and plain acts can make
+//! beside other calls of the plugin, unless these conflict. Later ones run one at a time, in the lane of the plugin. The
+//! last ones run while no other call of the plugin runs, so that only calls of other plugins and plain acts can make
 //! them stale. When a call ends, all its draws are on record. No data that depends on them leaves the process
 //! before that.
 
-use bursar_host::{CallAttempt, CallFailure, FailedCall, LogLine};
+use bursar_host::{CallFailure, LogLine};
 use bursar_ledger::{
-    Act, Books, CallEnding, CallRequest, CallResult, Digest, DrawOrigin, EconomyId, Transcript,
+    Act, Books, CallEnding, CallRequest, CallResult, Digest, DrawOrigin, EconomyId, PluginName,
+    Transcript,
 };
-use bursar_storage::{Receiver, Reply, StoredAnswer, SubmitError};
+use bursar_storage::Reply;
 use tokio::time::{Instant, timeout_at};
 
-use super::switch_off::{RunStats, verdict_of, verdict_of_failure};
+use super::attempt::{Attempt, AttemptOutcome};
+use super::lanes::LaneTurn;
+use super::switch_off::{RunStats, verdict_of_failure};
 use super::{RequestContext, Service, submission};
 use crate::service::error::ServiceError;
 
@@ -24,27 +27,6 @@ const ATTEMPTS_MAX: usize = 8;
 /// delay other calls, but any of them may become stale if all calls of a plugin change the same data, as bids
 /// do.
 const ALONE_FROM: usize = 3;
-
-/// The result of one attempt of a call.
-enum AttemptOutcome {
-    /// The key of the call has a stored answer.
-    Replayed(StoredAnswer),
-    /// The run did not complete.
-    Failed(Box<FailedCall>, RunStats),
-    /// The run has completed, and its result was submitted to the writer.
-    Submitted(SubmittedCall),
-}
-
-/// A call whose result was submitted to the writer.
-struct SubmittedCall {
-    /// The origin of its draws, if it has drawn in this attempt or an earlier one.
-    origin: Option<DrawOrigin>,
-    ending: CallEnding,
-    /// The log lines of the plugin. They may reveal draws, so they are written only after the commit.
-    log: Vec<LogLine>,
-    run: RunStats,
-    reply: Result<Receiver, SubmitError>,
-}
 
 impl Service {
     /// Runs a call until it commits, while `is_valid` holds for the books. An attempt has to start before
@@ -90,17 +72,12 @@ impl Service {
         let economy = &context.economy;
         let calls = &self.parts.calls;
         let name = (economy.clone(), call.plugin.clone());
-        let mut _lane = None;
         for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
                 self.parts.conflicts.count_again(economy, &call.plugin);
             }
             // A call that has drawn is completed if possible, so it waits without a limit.
             let until = drawn.is_none().then_some(until);
-            if attempt == 1 {
-                let entering = calls.lanes.enter(name.clone());
-                _lane = Some(wait_until(until, entering).await?);
-            }
             // The gate is held until the writer has replied. Otherwise another call of the plugin could commit between
             // the run and the commit of a call that runs alone.
             let _gate = if attempt < ALONE_FROM {
@@ -108,35 +85,40 @@ impl Service {
             } else {
                 wait_until(until, calls.gates.enter_alone(&name)).await?
             };
-            let outcome = self.run_attempt(context, call, attempt, until, drawn.clone());
-            let submitted = match outcome.await? {
+            let turn = self.lane_turn(&name, attempt, until).await?;
+            let attempted = Attempt {
+                looks_up: attempt == 0,
+                drawn: drawn.clone(),
+                turn,
+            };
+            let outcome = self.run_attempt(context, call, attempted, until);
+            let (decided, reply) = match outcome.await? {
                 AttemptOutcome::Replayed(stored) => {
                     let answer = stored.answer_to(&context.request);
                     let answer = answer.map_err(|field| ServiceError::KeyReused { field })?;
                     return Ok(Reply::Answered(answer));
                 }
                 AttemptOutcome::Failed(failed, run) => {
-                    tracing::warn!(
-                        %economy, plugin = %call.plugin, call = %call.id,
-                        failure = %failed.failure, "a call did not complete; nothing has moved"
-                    );
+                    self.count_failure(economy, call, failed.failure, run).await;
                     // If this attempt has not drawn, the draws of an earlier one still have to be recorded.
                     *drawn = failed.origin.or_else(|| drawn.take());
-                    let verdict = verdict_of_failure(failed.failure);
-                    self.count_end(economy, call, verdict, run).await;
                     return Err(ServiceError::CallFailed(failed.failure));
                 }
-                AttemptOutcome::Submitted(submitted) => submitted,
+                AttemptOutcome::Decided(decided, reply) => (decided, reply),
             };
-            *drawn = submitted.origin;
-            match self.receive(submitted.reply).await? {
+            *drawn = decided.origin;
+            let reply = reply?;
+            if let (Some(flight), Reply::Answered(_)) = (decided.flight, &reply) {
+                flight.commit();
+            }
+            match reply {
                 Reply::Stale => {
                     tracing::debug!(plugin = %call.plugin, call = %call.id, attempt, "conflict");
                 }
                 reply @ Reply::Answered(_) => {
-                    write_log(economy, call, &submitted.ending, &submitted.log);
-                    let verdict = verdict_of(&submitted.ending);
-                    self.count_end(economy, call, verdict, submitted.run).await;
+                    write_log(economy, call, decided.fault.as_deref(), &decided.log);
+                    self.count_end(economy, call, decided.verdict, decided.run)
+                        .await;
                     return Ok(reply);
                 }
                 reply @ (Reply::KeyReused | Reply::NoEconomy) => return Ok(reply),
@@ -160,62 +142,40 @@ impl Service {
         Err(ServiceError::Conflict)
     }
 
-    /// Runs one attempt on a worker, which submits the result to the writer itself. The first attempt looks up the key
-    /// before it runs the plugin.
-    async fn run_attempt(
+    /// Waits for the turn of an attempt in the lane of its plugin. Returns none for an attempt outside of the lane: a first
+    /// one while no calls conflict, and one that runs alone.
+    async fn lane_turn(
         &self,
-        context: &RequestContext,
-        call: &CallRequest,
+        name: &(EconomyId, PluginName),
         attempt: usize,
         until: Option<Instant>,
-        drawn: Option<DrawOrigin>,
-    ) -> Result<AttemptOutcome, ServiceError> {
-        let queue_economy = context.economy.clone();
-        let context = context.clone();
-        let request = call.clone();
-        let work = move |service: &Self| {
-            let economy = context.economy.clone();
-            if let Some(key) = context.key.as_ref().filter(|_| attempt == 0)
-                && let Some(stored) = service.look_up(&economy, key)?
-            {
-                return Ok(AttemptOutcome::Replayed(stored));
-            }
-            let state = service.state();
-            let books = state.books(&economy).ok_or(ServiceError::NoEconomy)?;
-            let version = books
-                .plugin(&request.plugin)
-                .map_or(0, |found| found.version);
-            let earlier = drawn.clone();
-            let nonces = service.clone();
-            let draw_from = move |books: &Books, request: &CallRequest| {
-                earlier.unwrap_or_else(|| nonces.parts.nonces.origin(&economy, books, request))
-            };
-            let CallAttempt {
-                mut result,
-                log,
-                cpu,
-            } = match service.run_here(books, request, draw_from)? {
-                Ok(attempt) => attempt,
-                Err(failed) => {
-                    let cpu = failed.cpu;
-                    return Ok(AttemptOutcome::Failed(failed, RunStats { version, cpu }));
-                }
-            };
-            result.origin = result.origin.or(drawn);
-            let origin = result.origin.clone();
-            let ending = result.ending.clone();
-            let act = Act::Call(Box::new(result));
-            let reply = service.parts.storage.submit(submission(context, act, None));
-            Ok(AttemptOutcome::Submitted(SubmittedCall {
-                origin,
-                ending,
-                log,
-                run: RunStats { version, cpu },
-                reply,
-            }))
-        };
-        self.on_worker(&queue_economy, &call.plugin, until, work)
-            .await
+    ) -> Result<Option<LaneTurn>, ServiceError> {
+        let lanes = &self.parts.calls.lanes;
+        let is_repeated = attempt > 0;
+        if attempt >= ALONE_FROM || !(is_repeated || lanes.is_contended(name)) {
+            return Ok(None);
+        }
+        let turn = wait_until(until, lanes.enter(name)).await?;
+        if is_repeated {
+            turn.set_contended();
+        }
+        Ok(Some(turn))
+    }
+
+    /// Logs and counts a call that did not complete.
+    async fn count_failure(
+        &self,
+        economy: &EconomyId,
+        call: &CallRequest,
+        failure: CallFailure,
+        run: RunStats,
+    ) {
+        tracing::warn!(
+            %economy, plugin = %call.plugin, call = %call.id, %failure,
+            "a call did not complete; nothing has moved"
+        );
+        let verdict = verdict_of_failure(failure);
+        self.count_end(economy, call, verdict, run).await;
     }
 
     /// Records the draws of a call that did not commit. The record has no idempotency key, so a request with the key of
@@ -301,13 +261,13 @@ fn aborted_by(error: &ServiceError) -> CallEnding {
 }
 
 /// Logs the lines and the fault of a committed call.
-fn write_log(economy: &EconomyId, call: &CallRequest, ending: &CallEnding, log: &[LogLine]) {
+fn write_log(economy: &EconomyId, call: &CallRequest, fault: Option<&str>, log: &[LogLine]) {
     let plugin = &call.plugin;
     let id = call.id;
     for LogLine { level, message } in log {
         tracing::info!(%economy, %plugin, call = %id, ?level, line = %message, "plugin");
     }
-    if let CallEnding::Faulted { fault } = ending {
+    if let Some(fault) = fault {
         tracing::warn!(%economy, %plugin, call = %id, %fault, "plugin fault");
     }
 }

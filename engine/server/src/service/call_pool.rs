@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use bursar_ledger::{EconomyId, PluginName};
+use bursar_ledger::EconomyId;
 use bursar_storage::IdempotencyKey;
 use tokio::time::Instant;
 
 use super::call_bounds::CallBounds;
 use super::call_limits::CallLimiter;
 use super::gates::Gates;
+use super::lanes::Lanes;
 use super::workers::Workers;
 use crate::keyed_locks::KeyedLocks;
 use crate::service::error::ServiceError;
@@ -24,7 +25,7 @@ pub(super) struct CallPool {
     /// A lock for each key with a call in flight: a second request with the key waits for the answer to the first.
     pub(super) in_flight: KeyedLocks<(EconomyId, IdempotencyKey)>,
     /// The lanes of plugins: after a conflict, calls of a plugin run one at a time, in order of arrival.
-    pub(super) lanes: KeyedLocks<(EconomyId, PluginName)>,
+    pub(super) lanes: Lanes,
     /// The gates of plugins, through which one call can run alone.
     pub(super) gates: Gates,
 }
@@ -38,7 +39,7 @@ impl CallPool {
             limiter: CallLimiter::new(&bounds),
             wait: bounds.wait,
             in_flight: KeyedLocks::new(),
-            lanes: KeyedLocks::new(),
+            lanes: Lanes::default(),
             gates: Gates::new(),
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! A worker first looks up the idempotency key, so that a replay runs no plugin. Then the plugin runs on the newest
 //! snapshot, and the worker submits its reads and requests to the writer. The writer commits them, or reports that a read
-//! is stale. A stale call runs again, with the same time and the same draws, in the lane of its plugin (`attempts`).
+//! is stale. A stale call runs again, with the same time and the same draws, in the lane of its plugin (`attempts`, `lanes`).
 //!
 //! The number of calls is limited in total, for each economy and for each plugin before a call takes memory
 //! (`call_limits`), and the time for which a call may wait is limited too. Economies, and the plugins in them, share the
