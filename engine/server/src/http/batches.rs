@@ -287,7 +287,7 @@ impl BatchContext {
     /// Returns the atomic batch of some transfers, with its canonical text.
     fn atomic(&self, requests: Vec<TransferRequest>, text: String) -> Result<ParsedBatch, Problem> {
         Ok(ParsedBatch::Atomic(ActSubmission {
-            route: format!("{}/batch", self.path()),
+            path: format!("{}/batch", self.path()),
             economy: self.economy.clone(),
             canonical: Canonical::of_text(text),
             act: Act::Batch(BatchRequest {

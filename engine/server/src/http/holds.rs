@@ -163,7 +163,7 @@ pub(super) async fn capture(
         cap: caller.transfer_cap(),
     });
     let submission = ActSubmission {
-        route: format!("/v1/economies/{economy}/holds/{hold}/capture"),
+        path: format!("/v1/economies/{economy}/holds/{hold}/capture"),
         economy,
         canonical,
         act,
@@ -185,7 +185,7 @@ pub(super) async fn release(
     .check()?;
     let ended = end_of(&api, &economy, hold).await?;
     let submission = ActSubmission {
-        route: format!("/v1/economies/{economy}/holds/{hold}/release"),
+        path: format!("/v1/economies/{economy}/holds/{hold}/release"),
         economy,
         canonical,
         act: Act::ReleaseHold {

@@ -157,7 +157,7 @@ pub(super) async fn reverse(
         cap: caller.transfer_cap(),
     }));
     let submission = ActSubmission {
-        route: format!("/v1/economies/{economy}/transfers/{original}/reverse"),
+        path: format!("/v1/economies/{economy}/transfers/{original}/reverse"),
         economy,
         canonical,
         act,

@@ -219,7 +219,7 @@ pub(super) async fn perform<B: DeserializeOwned>(
     caller.unchanged(&api)?;
     let submission = ActSubmission {
         act: read(typed, &caller, api.service.now())?,
-        route: format!("/v1/economies/{economy}/{route}"),
+        path: format!("/v1/economies/{economy}/{route}"),
         economy,
         canonical,
     };
@@ -229,7 +229,7 @@ pub(super) async fn perform<B: DeserializeOwned>(
 /// An act and its request.
 pub(super) struct ActSubmission {
     pub(super) economy: EconomyId,
-    pub(super) route: String,
+    pub(super) path: String,
     pub(super) canonical: Canonical,
     pub(super) act: Act,
 }
@@ -244,7 +244,7 @@ pub(super) async fn submit(
 ) -> Result<Response, Problem> {
     let ActSubmission {
         economy,
-        route,
+        path,
         canonical,
         act,
     } = submission;
@@ -253,7 +253,7 @@ pub(super) async fn submit(
     }
     let key = key.required()?;
     let bytes = canonical.len();
-    let request = move || canonical.request("POST", &route);
+    let request = move || canonical.request("POST", &path);
     let context = RequestContext {
         economy,
         actor: caller.actor.clone(),

@@ -35,8 +35,9 @@ fn parts(batch: ParsedBatch) -> String {
             Act::Batch(request) => {
                 let transfers = request.transfers.as_slice().iter().map(without_id);
                 let transfers: Vec<_> = transfers.collect();
-                let (route, canonical) = (submission.route, submission.canonical);
-                format!("{route} {canonical:?} {transfers:?} {:?}", request.cap)
+                let path = submission.path;
+                let canonical = submission.canonical;
+                format!("{path} {canonical:?} {transfers:?} {:?}", request.cap)
             }
             _ => panic!("an atomic batch is one act"),
         },
