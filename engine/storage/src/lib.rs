@@ -61,7 +61,8 @@ pub use commit::queue::{
 };
 pub use commit::shared::WriterState;
 pub use commit::submission::{
-    ActOutcome, Answer, Receiver, Render, RenderedAnswer, Reply, Sender, Submission, SubmittedBatch,
+    ActOutcome, Answer, Receiver, Render, RenderedAnswer, Reply, SingleReplySender, Submission,
+    SubmittedBatch,
 };
 pub use commit::writer::WORK_MAX;
 pub use error::{ForeignFile, StorageError, SubmitError};
@@ -224,7 +225,11 @@ impl Storage {
 
     /// Queues a submission for the writer, which sends the reply to `sender` after the commit. Drops `sender` if the
     /// queue refuses the submission.
-    pub fn submit_to(&self, submission: Submission, sender: Sender) -> Result<(), SubmitError> {
+    pub fn submit_to(
+        &self,
+        submission: Submission,
+        sender: SingleReplySender,
+    ) -> Result<(), SubmitError> {
         submit_to(&self.inner.shared.queue, submission, sender)
     }
 

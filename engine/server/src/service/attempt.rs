@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bursar_host::{CallAttempt, FailedCall, LogLine};
 use bursar_ledger::{Act, Books, CallEnding, CallRequest, DrawOrigin};
-use bursar_storage::{Reply, Sender, StoredAnswer, Submission, SubmitError};
+use bursar_storage::{Reply, SingleReplySender, StoredAnswer, Submission, SubmitError};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -152,7 +152,7 @@ fn is_overdue(slot: &RunSlot) -> bool {
 
 impl Run {
     /// Returns the job of a worker.
-    fn into_job(self, slot: RunSlot, respond: Sender) -> WorkerJob {
+    fn into_job(self, slot: RunSlot, respond: SingleReplySender) -> WorkerJob {
         Box::new(move || {
             let service = self.service.clone();
             // A panic must become an error here: if the slot stayed empty, the call would look like one that was rejected

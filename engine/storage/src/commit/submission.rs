@@ -162,7 +162,7 @@ pub type Render = fn(&ActOutcome<'_>) -> RenderedAnswer;
 pub type Receiver = oneshot::Receiver<Result<Reply, SubmitError>>;
 
 /// The sender of a reply.
-pub type Sender = oneshot::Sender<Result<Reply, SubmitError>>;
+pub type SingleReplySender = oneshot::Sender<Result<Reply, SubmitError>>;
 
 /// Replies to some submissions of a batch, each with the index of its submission.
 type SomeReplies = Vec<(usize, Result<Reply, SubmitError>)>;
@@ -228,7 +228,7 @@ impl SubmittedBatch {
 #[derive(Debug)]
 pub(crate) enum ReplySender {
     /// The reply to a single submission.
-    One(Sender),
+    One(SingleReplySender),
     /// The reply to a submission of a batch.
     Batch {
         index: usize,
@@ -256,7 +256,7 @@ pub(crate) fn submit(
 pub(crate) fn submit_to(
     queue: &Queue<QueuedSubmission>,
     submission: Submission,
-    sender: Sender,
+    sender: SingleReplySender,
 ) -> Result<(), SubmitError> {
     let economy = submission.economy.clone();
     let weight = submission.weight();
