@@ -310,15 +310,15 @@ fn the_fuel_of_calls_is_unchanged() {
         burned.push(format!("{action} {}", called.fuel()));
     }
     expect![[r"
-        blackjack/deal 83876
+        blackjack/deal 83882
         coinflip/flip 30997
         daily/claim 31500
         dice/roll 31104
         lottery/buy 86485
-        slots/spin 57530
+        slots/spin 57542
         work/work 44488
-        shop/buy 54744
-        trade/offer 60292
-        auction/open 72236"]]
+        shop/buy 54751
+        trade/offer 60316
+        auction/open 72248"]]
     .assert_eq(&burned.join("\n"));
 }
