@@ -18,6 +18,7 @@ mod follower_reads;
 mod followers;
 mod gates;
 pub(crate) mod interval;
+mod keyed_shares;
 mod lanes;
 mod nonces;
 pub(crate) mod opening_balances;

@@ -40,7 +40,7 @@ impl CallPool {
             wait: bounds.wait,
             in_flight: KeyedLocks::new(),
             lanes: Lanes::default(),
-            gates: Gates::new(),
+            gates: Gates::default(),
         })
     }
 

@@ -6,7 +6,6 @@
 //! any other call, so a wrong expectation costs another attempt and nothing else: the calls after a stale one wait until
 //! all submitted ones have a reply, and then start from the published books.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,19 +13,17 @@ use bursar_ledger::{Books, EconomyId, PluginName};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::keyed_shares::{KeyShare, KeyedShares};
+
 /// The time after a conflict for which first attempts use the lane, too. Beside it they would make its calls stale.
 const CONTENDED_FOR: Duration = Duration::from_secs(1);
 
 /// A plugin in an economy.
 type LaneKey = (EconomyId, PluginName);
 
-type LaneMap = HashMap<LaneKey, Arc<Lane>>;
-
 /// A lane for each plugin with calls after a conflict.
 #[derive(Default)]
-pub(super) struct Lanes {
-    lanes: Arc<Mutex<LaneMap>>,
-}
+pub(super) struct Lanes(KeyedShares<LaneKey, Lane>);
 
 /// The lane of a plugin.
 struct Lane {
@@ -50,11 +47,7 @@ struct LaneProgress {
 }
 
 /// A share in a lane. The lane is removed with its last share.
-struct LaneShare {
-    key: LaneKey,
-    lane: Option<Arc<Lane>>,
-    lanes: Arc<Mutex<LaneMap>>,
-}
+type LaneShare = KeyShare<LaneKey, Lane>;
 
 /// The turn of a call: no other call of the lane runs until this is dropped.
 pub(super) struct LaneTurn {
@@ -71,15 +64,14 @@ pub(super) struct LaneFlight {
 impl Lanes {
     /// Returns true if calls of a plugin have conflicted a short time ago and some are still in its lane.
     pub(super) fn is_contended(&self, key: &LaneKey) -> bool {
-        let lanes = open(&self.lanes);
-        let lane = lanes.get(key);
-        lane.is_some_and(|lane| Instant::now() < lane.progress().contended_until)
+        let until = self.0.read(key, |lane| lane.progress().contended_until);
+        until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Waits for the turn of a call.
     pub(super) async fn enter(&self, key: &LaneKey) -> LaneTurn {
-        let share = self.share(key);
-        let lane = Arc::clone(share.lane());
+        let share = Arc::new(self.0.share(key));
+        let lane = share.value();
         let permit = Arc::clone(&lane.turns).acquire_owned().await;
         loop {
             let settled = lane.settled.notified();
@@ -88,21 +80,11 @@ impl Lanes {
             }
             settled.await;
         }
-        drop(lane);
         LaneTurn {
             share,
             // An acquire fails only if the semaphore is closed, which never happens here.
             _permit: permit.ok(),
         }
-    }
-
-    fn share(&self, key: &LaneKey) -> Arc<LaneShare> {
-        let lane = Arc::clone(open(&self.lanes).entry(key.clone()).or_default());
-        Arc::new(LaneShare {
-            key: key.clone(),
-            lane: Some(lane),
-            lanes: Arc::clone(&self.lanes),
-        })
     }
 }
 
@@ -148,42 +130,20 @@ impl LaneProgress {
     }
 }
 
-impl LaneShare {
-    fn lane(&self) -> &Arc<Lane> {
-        self.lane
-            .as_ref()
-            .expect("a share holds its lane until it is dropped")
-    }
-}
-
-impl Drop for LaneShare {
-    fn drop(&mut self) {
-        self.lane = None;
-        let mut lanes = open(&self.lanes);
-        // The map is the only owner, so no call is in the lane.
-        if lanes
-            .get(&self.key)
-            .is_some_and(|lane| Arc::strong_count(lane) == 1)
-        {
-            lanes.remove(&self.key);
-        }
-    }
-}
-
 impl LaneTurn {
     /// Lets first attempts use the lane for a while, because calls conflict.
     pub(super) fn set_contended(&self) {
-        self.share.lane().progress().contended_until = Instant::now() + CONTENDED_FOR;
+        self.share.value().progress().contended_until = Instant::now() + CONTENDED_FOR;
     }
 
     /// Returns the books after all submitted calls; none if the published books are the newest.
     pub(super) fn ahead(&self) -> Option<Arc<Books>> {
-        self.share.lane().progress().ahead.clone()
+        self.share.value().progress().ahead.clone()
     }
 
     /// Counts the call as submitted. `ahead` are the books after it. The turn must last until it is submitted.
     pub(super) fn submit(&self, ahead: Arc<Books>) -> LaneFlight {
-        let mut progress = self.share.lane().progress();
+        let mut progress = self.share.value().progress();
         progress.ahead = Some(ahead);
         progress.in_flight += 1;
         drop(progress);
@@ -203,12 +163,8 @@ impl LaneFlight {
 
 impl Drop for LaneFlight {
     fn drop(&mut self) {
-        self.share.lane().settle(self.is_committed);
+        self.share.value().settle(self.is_committed);
     }
-}
-
-fn open(lanes: &Mutex<LaneMap>) -> MutexGuard<'_, LaneMap> {
-    lanes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -240,7 +196,7 @@ mod tests {
         flight.commit();
         assert!(second.ahead().is_none(), "the published books are newer");
         drop(second);
-        assert!(open(&lanes.lanes).is_empty(), "no lane remains");
+        assert!(lanes.0.is_unused(), "no lane remains");
     }
 
     #[tokio::test]
@@ -259,7 +215,7 @@ mod tests {
         assert!(!waiting.is_finished(), "one has no reply yet");
         other.commit();
         assert!(waiting.await.expect("it enters"));
-        assert!(open(&lanes.lanes).is_empty(), "no lane remains");
+        assert!(lanes.0.is_unused(), "no lane remains");
     }
 
     #[tokio::test]
@@ -269,7 +225,7 @@ mod tests {
         assert!(!lanes.is_contended(&key()));
         turn.set_contended();
         assert!(lanes.is_contended(&key()));
-        turn.share.lane().progress().contended_until = Instant::now();
+        turn.share.value().progress().contended_until = Instant::now();
         assert!(!lanes.is_contended(&key()));
     }
 }
