@@ -112,17 +112,13 @@ impl AccountTable {
         let Some(index) = index(number).filter(|_| u64::from(number.0) < ACCOUNTS_QUOTA_MAX) else {
             return false;
         };
-        while self.accounts.len() <= index {
-            self.accounts.push(None);
-        }
-        let place = self.accounts.get_mut(index);
-        let Some(place) = place.filter(|place| place.is_none()) else {
-            return false;
-        };
-        *place = Some(NamedAccount {
+        let named = NamedAccount {
             name: name.clone(),
             account,
-        });
+        };
+        if !self.accounts.fill(index, named) {
+            return false;
+        }
         self.fingerprints
             .entry(fingerprint(&name))
             .or_insert(number);

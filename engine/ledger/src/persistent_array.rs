@@ -84,6 +84,18 @@ impl<T: Clone> PersistentArray<T> {
     }
 }
 
+impl<T: Clone> PersistentArray<Option<T>> {
+    /// Stores an element at an index that has none, after growing the array up to it. Returns false if the index has an
+    /// element.
+    pub(crate) fn fill(&mut self, index: usize, element: T) -> bool {
+        while self.len <= index {
+            self.push(None);
+        }
+        let place = self.get_mut(index).filter(|place| place.is_none());
+        place.is_some_and(|place| place.replace(element).is_none())
+    }
+}
+
 impl<T: Clone> ArrayNode<T> {
     /// Adds the element with the next index below this node, which has a free place.
     fn push(&mut self, index: usize, level: u32, element: T) {

@@ -1,16 +1,17 @@
 //! The numbers of assets: their assignment, and their restoration from a checkpoint.
 
-use imbl::{OrdMap, Vector};
+use imbl::OrdMap;
 
 use crate::id::AssetId;
 use crate::limits::ASSETS_QUOTA_MAX;
 use crate::number::AssetNumber;
+use crate::persistent_array::PersistentArray;
 
 /// The numbers of an economy's assets.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct NumberTable {
     /// Names by number. A number that is not restored yet has none.
-    names: Vector<Option<AssetId>>,
+    names: PersistentArray<Option<AssetId>>,
     pub(super) of_assets: OrdMap<AssetId, AssetNumber>,
 }
 
@@ -35,7 +36,7 @@ impl NumberTable {
         if !self.of_assets.contains_key(asset) {
             let number = u32::try_from(self.names.len());
             let number = number.expect("the quota of assets is below 2^32");
-            self.names.push_back(Some(asset.clone()));
+            self.names.push(Some(asset.clone()));
             self.of_assets.insert(asset.clone(), AssetNumber(number));
         }
     }
@@ -48,17 +49,9 @@ impl NumberTable {
         let Ok(index) = usize::try_from(number.0) else {
             return false;
         };
-        if u64::from(number.0) >= ASSETS_QUOTA_MAX {
+        if u64::from(number.0) >= ASSETS_QUOTA_MAX || !self.names.fill(index, name.clone()) {
             return false;
         }
-        while self.names.len() <= index {
-            self.names.push_back(None);
-        }
-        let place = self.names.get_mut(index);
-        let Some(place) = place.filter(|place| place.is_none()) else {
-            return false;
-        };
-        *place = Some(name.clone());
         self.of_assets.insert(name, number).is_none()
     }
 }
