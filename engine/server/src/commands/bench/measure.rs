@@ -12,12 +12,11 @@ use super::load_counts::LoadCounts;
 use super::meter::{ProcessUsage, UsedBetween, own_thread_time};
 use super::options::BenchOptions;
 use super::own_server::OwnServer;
-use super::requests::{Addressee, RequestSource, WorkSource};
+use super::requests::{RequestSource, WorkSource};
 use super::results::{
     BenchMachine, BenchResults, DOCUMENT_VERSION, FillResult, KeptBytes, LoadResult, LoadTerms,
     MeasuredServer, PointResult, RecordCheck,
 };
-use super::sampler::Sampler;
 use super::server_api::{ServerApi, shown};
 use super::set_up::{RunIdentity, SetUp};
 use super::status::Status;
@@ -162,13 +161,7 @@ impl Measurement {
         let name = rate.map_or(format!("{connections} connections"), |rate| {
             format!("{connections} connections, {rate}/s")
         });
-        let mut echoed = self.load(
-            &mut driver,
-            &mut *echo,
-            pace,
-            half,
-            &format!("echo, {name}"),
-        )?;
+        let mut echoed = self.echo_load(&mut driver, &mut *echo, pace, half, &name)?;
         let warm_up = Duration::from_secs(self.options.warm_up);
         let what = format!("warm-up, {name}");
         let warm = self.load(&mut driver, &mut *work, pace, warm_up, &what)?;
@@ -180,14 +173,7 @@ impl Measurement {
             self.options.measured(),
             &name,
         )?;
-        let second = self.load(
-            &mut driver,
-            &mut *echo,
-            pace,
-            half,
-            &format!("echo, {name}"),
-        )?;
-        echoed.add(second);
+        echoed.add(self.echo_load(&mut driver, &mut *echo, pace, half, &name)?);
         let result = worked.result();
         self.sent.add(worked.counts);
         let echo = self.has_echo.then(|| echoed.result());
@@ -200,41 +186,39 @@ impl Measurement {
         })
     }
 
-    fn sampler(&self) -> Sampler {
-        let options = &self.options;
-        Sampler::new(
-            options.seed,
-            options.economies,
-            options.members(),
-            options.distribution,
-        )
-    }
-
     fn work(&mut self) -> Box<dyn RequestSource> {
         let keys = self.identity.keys(self.options.keys);
-        let addressee = Addressee {
-            run: self.identity.run,
-            bearer: &self.bearer,
-        };
         Box::new(WorkSource::new(
             self.options.work,
-            addressee,
+            self.identity.addressee(&self.bearer),
             self.options.batch,
-            self.sampler(),
+            self.options.sampler(),
             keys,
         ))
     }
 
     fn echo(&mut self) -> Box<dyn RequestSource> {
         let keys = self.identity.keys(KeyOrder::Random);
-        let addressee = Addressee {
-            run: self.identity.run,
-            bearer: &self.bearer,
-        };
-        Box::new(WorkSource::echo(addressee, self.sampler(), keys))
+        let addressee = self.identity.addressee(&self.bearer);
+        Box::new(WorkSource::echo(addressee, self.options.sampler(), keys))
     }
 
-    /// Sends a load and meters the server meanwhile. The echo is left out if the server has none.
+    /// Sends the load of an echo next to the work of this name. Sends nothing if the server has no echo.
+    fn echo_load(
+        &self,
+        driver: &mut Driver,
+        echo: &mut dyn RequestSource,
+        pace: Pace,
+        time: Duration,
+        name: &str,
+    ) -> Result<MeteredLoad, CommandError> {
+        if !self.has_echo {
+            return Ok(MeteredLoad::default());
+        }
+        self.load(driver, echo, pace, time, &format!("echo, {name}"))
+    }
+
+    /// Sends a load and meters the server meanwhile.
     fn load(
         &self,
         driver: &mut Driver,
@@ -243,8 +227,7 @@ impl Measurement {
         time: Duration,
         what: &str,
     ) -> Result<MeteredLoad, CommandError> {
-        let is_echo = what.starts_with("echo");
-        if time.is_zero() || (is_echo && !self.has_echo) {
+        if time.is_zero() {
             return Ok(MeteredLoad::default());
         }
         std::thread::sleep(PAUSE);

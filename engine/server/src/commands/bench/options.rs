@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::super::error::CommandError;
-use super::sampler::Distribution;
+use super::sampler::{Distribution, Sampler};
 use super::template::KeyOrder;
 
 /// The most connections.
@@ -160,6 +160,11 @@ impl BenchOptions {
     /// The members of each economy.
     pub(super) fn members(&self) -> u64 {
         self.accounts.checked_div(self.economies).unwrap_or(0)
+    }
+
+    /// Creates the sampler of payments, which begins with the seed each time.
+    pub(super) fn sampler(&self) -> Sampler {
+        Sampler::new(self.seed, self.economies, self.members(), self.distribution)
     }
 
     /// The time of each measurement.

@@ -11,7 +11,6 @@ use super::options::{BenchOptions, Work};
 use super::requests::{
     Addressee, MemberForm, MemberSource, RequestSource, STARTING_BALANCE, TREASURY, WorkSource,
 };
-use super::sampler::Sampler;
 use super::server_api::ServerApi;
 use super::status::Status;
 use super::template::{KeyOrder, Keys, economy_name};
@@ -52,6 +51,14 @@ impl RunIdentity {
             run: run.try_into().map_or(0, u32::from_le_bytes),
             random: random.try_into().map_or(0, u128::from_le_bytes),
             taken: 0,
+        }
+    }
+
+    /// Returns the parts that all requests of the run share.
+    pub(super) fn addressee<'a>(&self, bearer: &'a str) -> Addressee<'a> {
+        Addressee {
+            run: self.run,
+            bearer,
         }
     }
 
@@ -141,10 +148,7 @@ impl SetUp<'_> {
         form: MemberForm,
         connections: usize,
     ) -> Result<(), CommandError> {
-        let addressee = Addressee {
-            run: self.identity.run,
-            bearer: self.bearer,
-        };
+        let addressee = self.identity.addressee(self.bearer);
         let keys = self.identity.keys(KeyOrder::Ordered);
         let mut source = MemberSource::new(
             addressee,
@@ -164,18 +168,9 @@ impl SetUp<'_> {
         if batches == 0 {
             return Ok(None);
         }
-        let options = self.options;
-        let addressee = Addressee {
-            run: self.identity.run,
-            bearer: self.bearer,
-        };
-        let sampler = Sampler::new(
-            options.seed,
-            options.economies,
-            options.members(),
-            options.distribution,
-        );
-        let keys = self.identity.keys(options.keys);
+        let addressee = self.identity.addressee(self.bearer);
+        let sampler = self.options.sampler();
+        let keys = self.identity.keys(self.options.keys);
         let mut source = WorkSource::new(Work::Batches, addressee, FILL_BATCH, sampler, keys);
         let counts = self.send("storing batches", &mut source, FILL_CONNECTIONS, batches)?;
         Ok(Some(counts))
