@@ -9,7 +9,7 @@ mod routes;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bursar_ledger::{
     Act, BATCH_TRANSFERS_MAX, BatchRequest, CanonicalReader, EconomyId, Omissions, Postings, Scope,
@@ -404,8 +404,7 @@ impl Results {
 
     fn into_response(mut self) -> Response {
         self.0.extend_from_slice(b"]}");
-        let json = HeaderValue::from_static("application/json");
-        ([(header::CONTENT_TYPE, json)], self.0).into_response()
+        ([(header::CONTENT_TYPE, extract::JSON)], self.0).into_response()
     }
 }
 

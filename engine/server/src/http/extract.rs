@@ -362,7 +362,7 @@ pub(super) fn json_text(text: String) -> Response {
 }
 
 /// The media type of JSON.
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The header of a repeated answer.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
