@@ -5,8 +5,8 @@
 //! else is copied under the last snapshot, which decides of which moment the copy is. Only this one keeps the write-ahead
 //! log from restarting.
 //!
-//! What was copied is brought to the disk piece by piece: a sync of all of it at the end would let the syncs of the writer
-//! wait behind it.
+//! The new file is synced piece by piece: one sync of all of it at the end would let the syncs of the writer wait behind
+//! it.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
