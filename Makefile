@@ -4,7 +4,7 @@ TARGET := wasm32-unknown-unknown
 CARGO ?= cargo
 BURSAR := $(or $(CARGO_TARGET_DIR),target)/debug/bursar
 
-.PHONY: demo test openapi notices conformance deny mutants serve lint bench bench-storage bench-abuse peers target
+.PHONY: demo test openapi notices conformance deny mutants serve lint bench bench-storage bench-abuse peers instructions target
 
 ## Show the whole story on a new database, and exit. `make test` reuses its build.
 demo: target
@@ -70,6 +70,11 @@ bench-storage: target
 ## Measure memory after a minute of each kind of abuse and a minute without load. Takes about half an hour.
 bench-abuse: target
 	$(CARGO) bench --locked --package bursar-tests --bench abuse
+
+## Compare the instructions per transfer of each part of a server with committed figures. Needs valgrind.
+## UPDATE_EXPECT=1 writes new figures; read the diff.
+instructions: target
+	$(CARGO) bench --locked --package bursar-tests --bench instructions
 
 # The binary contains the bundled plugins, which are compiled for WebAssembly.
 target:

@@ -182,6 +182,8 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Bytes that one call of a host function or an export may copy to the host.
     pub hostcall_bytes: usize,
+    /// Component instances that exist at the same time. Each reserves addresses.
+    pub slots: usize,
 }
 
 impl Limits {
@@ -203,6 +205,7 @@ impl Limits {
             deadline: DEADLINE,
             memory_bytes: MEMORY_BYTES_MAX,
             hostcall_bytes: HOSTCALL_BYTES_MAX,
+            slots: SLOTS,
         }
     }
 

@@ -9,7 +9,7 @@ use wasmtime::{
 
 use crate::limits::{
     DEADLINES_AFTER_DRAW, HANDLES_MAX, INSTANCE_BYTES_MAX, INSTANCES_MAX, Limits, MEMORIES_MAX,
-    SLOTS, STACK_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    STACK_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
 use crate::run::bindings::Plugin;
 use crate::run::bindings::v0_1::bursar::plugin as v0_1;
@@ -53,10 +53,10 @@ pub(crate) fn engine(limits: &Limits) -> Result<Engine> {
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(count(SLOTS))
-        .total_core_instances(count(SLOTS * INSTANCES_MAX))
-        .total_memories(count(SLOTS * MEMORIES_MAX))
-        .total_tables(count(SLOTS * TABLES_MAX))
+    pool.total_component_instances(count(limits.slots))
+        .total_core_instances(count(limits.slots * INSTANCES_MAX))
+        .total_memories(count(limits.slots * MEMORIES_MAX))
+        .total_tables(count(limits.slots * TABLES_MAX))
         .max_core_instances_per_component(count(INSTANCES_MAX))
         .max_memories_per_component(count(MEMORIES_MAX))
         .max_tables_per_component(count(TABLES_MAX))

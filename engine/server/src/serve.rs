@@ -17,6 +17,7 @@ use bursar_ledger::{IdError, KeyId, KeyMode, KeyPatch, Scope};
 use bursar_storage::{
     FileLock, MaintenanceConfig, Owner, Storage, StorageError, TimeSource, WriterState, beside,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -229,6 +230,17 @@ impl Server {
     /// The admin key, if this start has created the file. It is not stored.
     pub fn admin_key(&self) -> Option<&str> {
         self.admin_key.as_deref()
+    }
+
+    /// Serves one connection over a stream.
+    pub fn serve_stream<S>(&self, stream: S) -> impl Future<Output = ()> + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let connection = connections::connection(&self.router, stream);
+        async move {
+            drop(connection.await);
+        }
     }
 
     /// Serves requests until `stop` completes or the writer gives the file up. Then ends the requests in flight, commits
