@@ -2,7 +2,8 @@
 
 use expect_test::expect;
 
-use super::script::check;
+use super::script::{World, check};
+use crate::Books;
 
 /// A member and a game's own account with 100 coins each, and a game whose stakes are captured when they expire.
 const GAME: &str = "
@@ -119,6 +120,20 @@ fn an_abort_that_the_plugin_can_cause_counts_as_a_fault() {
             call E game user:1: not run, the plugin `game` is disabled
         "#]],
     );
+}
+
+/// A restart must not give a plugin three more faults.
+#[test]
+fn faults_after_a_draw_come_back_from_a_checkpoint() {
+    let call = "call A game user:1; A draw 2; A break plugin";
+    let world = World::after(&format!("{GAME}{call}"));
+    let mut restored = None;
+    for entry in world.books.clone().into_entries() {
+        let text = serde_json::to_string(&entry).expect("an entry is JSON");
+        let entry = serde_json::from_str(&text).expect("JSON is an entry");
+        assert!(Books::restore(&mut restored, entry));
+    }
+    assert_eq!(restored, Some(world.books));
 }
 
 /// The game cannot go on, so a member must not lose the stake by waiting.

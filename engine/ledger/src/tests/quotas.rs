@@ -83,6 +83,13 @@ fn each_quota_ends_at_its_limit() {
         "transfer user:1 -> user:2 coin 1",
         "transfer user:1 -> plugin:shop coin 1",
     );
+    // Two transfers to a new balance count it once.
+    check_limit(
+        Quota::Balances,
+        3,
+        "batch user:1 -> user:2 coin 1, user:1 -> user:2 coin 1",
+        "transfer user:1 -> plugin:shop coin 1",
+    );
     check_limit(Quota::Balances, 2, "", "hold 1 user:1 -> user:2 coin 1");
     check_limit(
         Quota::Balances,
