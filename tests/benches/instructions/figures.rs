@@ -15,7 +15,7 @@ const PARTS: &[(&str, &str)] = &[
     ("encode", "bursar_storage::log::codec::encode"),
     (
         "look-up",
-        "bursar_storage::index::record_index::Index::records_of_key",
+        "bursar_storage::index::record_index::Index::records_of_key_until",
     ),
     (
         "commit",

@@ -53,6 +53,7 @@ fn setup(database: PathBuf) -> Setup {
         schedules: None,
         webhooks: WebhookSetup::standard(),
         stop_patience: bursar_server::serve::STOP_PATIENCE,
+        bench_echo: false,
     }
 }
 
