@@ -22,7 +22,7 @@ pub(crate) const QUIET_S: u64 = DAY_S;
 /// The seconds before a blocked settlement is tried again. They double with each attempt, up to a day.
 pub(crate) const TRY_AGAIN_S: u64 = 60;
 
-/// Returns the time so many seconds later, in milliseconds.
+/// Returns the time that is `seconds` after `now_ms`, in milliseconds.
 pub(crate) fn after(now_ms: u64, seconds: u64) -> u64 {
     now_ms.saturating_add(seconds.saturating_mul(1000))
 }

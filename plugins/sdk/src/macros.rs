@@ -119,9 +119,10 @@
 ///   * `fuel`: the computation of one call ([`Fuel`]): `small`, `standard` (the default) or `large`.
 /// * `holds` lists the kinds of holds for [`Call::place_hold`]: the lifetime in seconds, at most 366 days, and
 ///   whether the rest is captured or released when a hold expires.
-/// * `schedules` lists what the plugin does without a call: `every` so many seconds since 1970-01-01 UTC, and
-///   `from` seconds later. A function of the same name runs it. Due times that passed while no server ran are
-///   made up for (`catch_up`) or left out (`skip`).
+/// * `schedules` lists what the plugin does without a call. `every` is the number of seconds between two due
+///   times, counted from 1970-01-01 UTC; `from` moves all of them to a later second of that interval. A function
+///   of the same name runs at each due time. If due times pass while no server runs, `missed catch_up` runs each
+///   of them late, and `missed skip` leaves them out.
 /// * `odds` states the average return of a game ([`Odds`]). `bursar plugin check --simulate` plays the game and
 ///   compares.
 ///
