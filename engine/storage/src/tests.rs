@@ -1,4 +1,4 @@
-//! The writer on real files: exactly once, durable, rebuilt after a failure, explained by the audit.
+//! Tests of the writer on real files: exactly once, durable, rebuilt after a failure, and checked by the audit.
 
 mod answers;
 mod archives;
@@ -72,7 +72,7 @@ fn open(path: &Path) -> Storage {
     Storage::open(path, lock, &time(), render).expect("the file opens")
 }
 
-/// A component of these bytes, with the id of a plugin, that asks for nothing.
+/// Returns a component with these bytes and the id of a plugin. It requests no permissions.
 fn component(bytes: &[u8], id: &str) -> ComponentChoice {
     ComponentChoice {
         digest: Digest::of(bytes),
@@ -85,7 +85,7 @@ fn component(bytes: &[u8], id: &str) -> ComponentChoice {
     }
 }
 
-/// A file with the guild of [`found`], open; it is deleted with its folder.
+/// Opens a file with the guild of [`found`]. The file is deleted with its folder.
 fn open_guild() -> (tempfile::TempDir, PathBuf, Storage) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
@@ -242,14 +242,14 @@ fn all_promises_hold(path: &Path) -> AuditReport {
     report
 }
 
-/// A file with an economy in it, closed.
+/// Creates a closed file with an economy.
 fn founded(path: &Path) {
     let storage = open(path);
     found(&storage);
     storage.close();
 }
 
-/// Changes a file behind our back.
+/// Changes a file without the storage.
 fn vandalise(path: &Path, sql: &str) {
     let vandal = Database::open_writer(path).expect("a database");
     vandal.batch(sql).expect("the statements are right");
@@ -284,7 +284,8 @@ fn recorded(path: &Path, kind: &str) -> usize {
     records.iter().filter(|record| record.kind == kind).count()
 }
 
-/// Alters records in the file, and writes their frames so that all checksums fit: only the chain can tell.
+/// Alters records of the file and writes their frames again, so that all checksums fit and only the chain shows the
+/// change.
 fn alter_records(path: &Path, mut alter: impl FnMut(&mut Record)) {
     let database = Database::open_writer(path).expect("the file");
     let mut compressor = FrameCompressor::new().expect("a compressor");
@@ -321,11 +322,11 @@ fn alter_records(path: &Path, mut alter: impl FnMut(&mut Record)) {
     database.batch(GUARD).expect("the guard is back");
 }
 
-/// The trigger that [`alter_records`] removes for a moment.
+/// The trigger that [`alter_records`] removes for a short time.
 const GUARD: &str = "CREATE TRIGGER frames_stay_as_written BEFORE UPDATE ON frames
 BEGIN SELECT RAISE(ABORT, 'the log is never updated'); END";
 
-/// Removes the newest frame with everything that could tell.
+/// Removes the newest frame and everything that would show its absence.
 const CUT: &str = "DROP TRIGGER frames_stay;
     DELETE FROM checkpoints; DELETE FROM checkpoint_pieces;
     DELETE FROM frames WHERE id = (SELECT max(id) FROM frames);
@@ -337,7 +338,7 @@ fn count(path: &Path, sql: &str) -> i64 {
     database.number(sql).expect("a number")
 }
 
-/// The numbers of the promises that an audit finds broken.
+/// Returns the numbers of the promises for which an audit has findings.
 fn broken(path: &Path) -> Vec<u8> {
     let report = audit_file(path, &[], render, &mut |_, _| {}).expect("the audit runs");
     let broken = report.promises.iter().filter(|promise| !promise.ok);

@@ -76,7 +76,7 @@ fn a_refusal_is_kept_and_disturbs_no_neighbour() {
     assert_eq!(all_promises_hold(&path).movements, 4);
 }
 
-/// A renderer with an internal error for everything that burns.
+/// Renders an outcome, but panics on the outcome of a burn.
 fn render_or_panic(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     assert!(
         !matches!(recorded.act, Act::Burn(_)),

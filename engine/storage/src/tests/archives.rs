@@ -1,4 +1,4 @@
-//! Economies that move from file to file: the same records, hashes and answers, or nothing at all.
+//! Moves of economies between files: all records, hashes and answers move, or nothing does.
 
 use std::io::{BufReader, Read};
 
@@ -6,7 +6,7 @@ use super::rich::{furnish, system};
 use super::*;
 use crate::tools::archive::EPOCH_MAX;
 
-/// Later than anything that these tests record.
+/// A time after all records of these tests.
 const NOW: Timestamp = Timestamp(30_000);
 
 fn importing() -> ImportContext {
@@ -33,7 +33,7 @@ fn imported(path: &Path, lines: &[u8]) -> Result<ImportReport, ArchiveError> {
     import_file(path, &importing(), &mut &*lines, &mut |_, _| {})
 }
 
-/// A folder with a closed file of many kinds of records, and its guild as lines.
+/// Returns a folder with a closed file that has many kinds of records, and the export of its guild.
 fn rich_file() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
@@ -45,7 +45,7 @@ fn rich_file() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     (folder, path, lines)
 }
 
-/// A file with another economy in it, of a later time.
+/// Creates a file with another economy whose time is later.
 fn other(path: &Path) {
     let later = TimeSource::even(|| Timestamp(20_000));
     let lock = FileLock::acquire(path).expect("the lock");

@@ -72,7 +72,7 @@ fn send(storage: &Storage, submission: Submission) -> Answer {
     answered(receiver.blocking_recv().expect("an answer").expect("ok"))
 }
 
-/// A call of a plugin that is not there, as the host ends it.
+/// Returns a call of a plugin that is not installed, as the host ends it.
 fn call(state: &State) -> Act {
     let request = json!({
         "id": "00000000-0000-0000-0000-000000000000",
@@ -99,7 +99,7 @@ fn call(state: &State) -> Act {
     }))
 }
 
-/// Everything that says something else than was decided, of what moves money.
+/// Returns acts that move money, each with the body of a request that differs in one member.
 fn misheard(state: &State) -> Vec<(Act, Value)> {
     let supply = json!({ "account": "user:1", "asset": "coin", "amount": 5 });
     let called = json!({

@@ -1,4 +1,4 @@
-//! Audits of a file in use: cancelled when no one waits, and never blocking the write-ahead log.
+//! Audits of a file in use: they can be cancelled, and never block the write-ahead log.
 
 use super::failures::send;
 use super::watched::{pace, prepare};
@@ -6,7 +6,7 @@ use super::*;
 use crate::background::BackgroundPace;
 use crate::tools::audit::{self, AuditInput, Watch};
 
-/// Adds so many records to the guild, in few commits.
+/// Adds the given number of records to the guild, in few commits.
 fn pay_many(storage: &Storage, count: usize) {
     let sent: Vec<Receiver> = (0..count)
         .map(|number| {
@@ -39,7 +39,7 @@ fn an_audit_that_is_cancelled_ends_at_the_next_record() {
     });
     assert!(matches!(ended, Err(StorageError::Cancelled)), "{ended:?}");
     assert_eq!((seen, storage.audits_cancelled()), (40, 1));
-    // Also where all records are done, and tables and pages are left.
+    // An audit can also be cancelled after its records, while it checks tables and pages.
     let cancel = Cancel::new();
     let ended = storage.audit(&[], &cancel, &mut |done, all| {
         if done == all {
@@ -55,7 +55,7 @@ fn an_audit_that_is_cancelled_ends_at_the_next_record() {
     all_promises_hold(&path);
 }
 
-/// One snapshot for all of it kept the log from restarting, however much was written meanwhile.
+/// An audit with one snapshot for its whole duration would keep the log from restarting.
 #[test]
 fn the_log_restarts_while_a_file_is_audited_and_written() {
     let (_folder, path, storage) = open_guild();
@@ -92,7 +92,7 @@ fn the_log_restarts_while_a_file_is_audited_and_written() {
     });
     assert!(report.expect("the audit runs").ok);
     assert_eq!(written, 405);
-    // A commit writes ten frames and more; a hundred may be left before the audit makes way.
+    // A commit writes ten frames or more, and up to a hundred frames may remain before the audit pauses.
     assert!(
         most < before.max(100) + 400,
         "{most} frames, {before} before"

@@ -1,5 +1,4 @@
-//! The bounds on what one commit may hold up: its requests, the holds that end in it, and the work that
-//! is done between two.
+//! Bounds on what delays one commit: its requests, the holds that it ends, and the work between two commits.
 
 use std::sync::Mutex;
 
@@ -27,7 +26,7 @@ const EPOCH: Epoch = Epoch {
     salts: Salts([7; 32]),
 };
 
-/// A batch of so many transfers of one coin.
+/// Returns a batch with the given number of transfers of one coin.
 fn batch(transfers: usize) -> Act {
     let Act::Transfer(one) = transfer("user:1", "user:2", 1) else {
         unreachable!("it is a transfer");
@@ -43,7 +42,7 @@ fn batch(transfers: usize) -> Act {
     })
 }
 
-/// Returns the number of records of each commit while so many transfers waited from the beginning.
+/// Returns the number of records of each commit while the given number of transfers wait from the beginning.
 fn commits(waiting: u64) -> Vec<u64> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
@@ -89,7 +88,7 @@ fn work_counts_what_is_moved_and_what_was_sent() {
     assert_eq!(added, 1024, "each KiB of a component");
 }
 
-/// A state in which so many holds end at one moment.
+/// Returns a batch on a state in which the given number of holds expire at one moment.
 fn holds(count: usize) -> Batch {
     let hold = |number: usize| {
         let Act::Transfer(asked) = transfer("user:1", "user:2", 1) else {

@@ -117,7 +117,7 @@ fn founded_in_small_pieces(path: &Path) {
     log.close().expect("closed");
 }
 
-/// The pieces of a state, as they are written.
+/// Returns the pieces of a state, as they are written.
 fn pieces(state: &State) -> Vec<Vec<u8>> {
     let pieces = checkpoint::pieces(state.clone(), pace().piece_bytes);
     pieces.map(|piece| piece.expect("a piece")).collect()

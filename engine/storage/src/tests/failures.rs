@@ -1,4 +1,4 @@
-//! Failures of the disk and of the writer: no client gets a wrong answer.
+//! Failures of the disk and of the writer, after which no client gets a wrong answer.
 
 use std::sync::Mutex;
 
@@ -19,7 +19,7 @@ fn ten() -> Act {
     transfer("user:1", "user:2", 10)
 }
 
-/// Waits until requests are taken again.
+/// Waits until the queue accepts requests again.
 pub(super) fn rebuilt(shared: &Shared) {
     while !shared.queue.is_open() {
         std::thread::yield_now();
@@ -31,8 +31,8 @@ pub(super) fn send(shared: &Shared, key: &str, act: Act) -> Result<Reply, Submit
     receiver.blocking_recv().expect("an answer")
 }
 
-/// Has a commit fail at a step, and asks again with the same key. Says what was published once the
-/// state was rebuilt, and the answer to the second try.
+/// Fails a commit at a step, and repeats its request with the same key. Returns the published balance after the state
+/// was rebuilt, and the answer to the repeated request.
 fn commit_that_fails(at: Step) -> (i64, Answer) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
@@ -137,7 +137,8 @@ fn a_file_that_will_never_be_right_again_is_given_up() {
     }
 }
 
-/// Has the first commit fail, and so many tries to open the file after it. Says how the writer ended.
+/// Fails the first commit and the given number of attempts to reopen the file. Returns the state in which the writer
+/// ended.
 fn tries_that_fail(count: u32) -> WriterState {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
@@ -180,7 +181,7 @@ fn a_file_that_stays_away_is_given_up_after_some_tries() {
     assert_eq!(tries_that_fail(tries), WriterState::GaveUp);
 }
 
-/// Runs a writer whose file is changed behind its back before it looks after it. Says how it ended.
+/// Runs a writer and changes its file while the writer does maintenance. Returns the state in which the writer ended.
 fn changed_meanwhile(change: impl Fn(&Path) + Send + 'static) -> WriterState {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");

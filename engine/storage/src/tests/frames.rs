@@ -1,11 +1,11 @@
-//! The bounds of frames: so many records, so many bytes, and a frame of its own for a large record.
+//! Bounds of frames: the number of records, the number of bytes, and a frame of its own for a large record.
 
 use super::*;
 use crate::log::frame::{FRAME_BYTES_MAX, FRAME_RECORDS_MAX, Frame};
 use crate::log::reader::{FRAME_KEPT_BYTES_MAX, FRAMES_KEPT, LogReader};
 use crate::{rows, schema};
 
-/// A record of a file with its place in its chain, with a request of a given length.
+/// Returns a record with its place in its chain and a request of the given length.
 fn sample(request_bytes: usize) -> (Record, ChainLink) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
@@ -95,7 +95,7 @@ fn a_commit_of_many_records_is_several_frames_of_one_batch() {
     assert_eq!(count(&path, "SELECT sum(records) FROM frames"), 205);
 }
 
-/// Makes a log in memory with frames of one record each, whose requests have these lengths.
+/// Creates a log in memory with one record in each frame. The lengths are those of the requests.
 fn log_of(request_lengths: &[usize]) -> Database {
     let database = Database::in_memory().expect("it opens");
     schema::migrate(&database).expect("the tables");

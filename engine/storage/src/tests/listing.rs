@@ -18,7 +18,7 @@ fn numbers(path: &Path, selection: &Selection) -> Vec<u64> {
     listed.iter().map(|record| record.number).collect()
 }
 
-/// A closed file with every kind of record.
+/// Returns a closed file with every kind of record.
 fn rich(folder: &tempfile::TempDir) -> PathBuf {
     let path = folder.path().join("guild.db");
     let storage = open(&path);

@@ -1,4 +1,4 @@
-//! The write-ahead log beside a file: none after an orderly end, and never one of another file or another time.
+//! Write-ahead logs beside a file: there is none after an orderly end, and a log of another file or time is rejected.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::error::StorageError;
 use crate::file::header;
 use crate::file::log_origin::{self, path_of};
 
-/// The bytes of a file and of its log, as a process leaves them that is killed.
+/// The bytes of a file and of its log, as the death of a process leaves them.
 #[derive(Clone)]
 struct Left {
     file: Vec<u8>,
@@ -26,7 +26,7 @@ impl Left {
         }
     }
 
-    /// Puts the file of one and the log of another one into a folder.
+    /// Puts the file of this copy and the log of another copy into a folder.
     fn mixed(&self, log: &Self, folder: &Path) -> PathBuf {
         let path = folder.join("guild.db");
         std::fs::write(&path, &self.file).expect("written");
@@ -35,7 +35,7 @@ impl Left {
     }
 }
 
-/// Names of all that is in a folder.
+/// Returns the names of all files in a folder.
 fn listing(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("the folder");
     let mut names: Vec<String> = entries
@@ -74,7 +74,7 @@ fn an_orderly_end_leaves_one_file_with_its_index() {
     );
 }
 
-/// A writer that copies its log into the file at the start and at the end only.
+/// Returns settings with which the log is copied into the file at the start and at the end only.
 fn one_log() -> MaintenanceConfig {
     MaintenanceConfig {
         tidy_every: Duration::MAX,
@@ -82,7 +82,7 @@ fn one_log() -> MaintenanceConfig {
     }
 }
 
-/// Copies of a file and its log at many moments of an opening.
+/// Returns copies of a file and its log at many moments of an opening.
 fn moments(path: &Path, opening: u8, pace: MaintenanceConfig) -> Vec<Left> {
     let (writer, shared) = prepare(path, render, pace, |_, _| Ok(()));
     let thread = std::thread::spawn(move || writer.run());
@@ -94,7 +94,7 @@ fn moments(path: &Path, opening: u8, pace: MaintenanceConfig) -> Vec<Left> {
         );
         let receiver = super::watched::push(&shared, asked).expect("room");
         answered(receiver.blocking_recv().expect("an answer").expect("ok"));
-        // The writer may copy the log meanwhile: what is read then is what a kill leaves only if it did not.
+        // The writer may copy its log into the file during the read. The copy counts only if both reads are equal.
         let before = Left::of(path, 0);
         let records = shared.published.load().records();
         let after = Left::of(path, records);
@@ -107,7 +107,7 @@ fn moments(path: &Path, opening: u8, pace: MaintenanceConfig) -> Vec<Left> {
     moments
 }
 
-/// Every file that is accepted has its own log: it opens with all changes that were acknowledged by then.
+/// A file that opens has its own log, with all changes that were acknowledged by then.
 #[test]
 fn a_file_is_opened_with_the_log_of_its_own_time_only() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -171,7 +171,7 @@ fn a_log_that_is_torn_anywhere_is_still_its_files() {
     }
 }
 
-/// The copy that an operator makes by hand, of a file that is closed, and puts back after a kill.
+/// An operator copies a closed file by hand, and puts the copy back after a kill.
 #[test]
 fn an_older_copy_is_refused_beside_a_newer_log() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -217,7 +217,7 @@ fn a_copy_without_its_log_says_what_may_be_missing() {
         panic!("{:?}", report.caveats);
     };
     assert!(caveat.contains("newest records are missing"), "{caveat}");
-    // With the log beside it nothing is missing.
+    // With its log beside it the file is complete.
     std::fs::write(path_of(&copy), &left.log).expect("written");
     let report = all_promises_hold(&copy);
     assert_eq!((report.records, report.caveats.len()), (left.records, 0));

@@ -1,4 +1,4 @@
-//! The amounts that come at once: a page of events, the holds that one commit ends, the findings of an
+//! Bounds on what is returned or done at one time: a page of events, the holds that one commit ends, the findings of an
 //! audit.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use bursar_ledger::{HoldId, HoldRequest, OnExpiry};
 use super::*;
 use crate::commit::batch::HOLDS_ENDED_MAX;
 
-/// Submits transfers and waits for their answers only then, so that they share their commits.
+/// Submits all transfers before it waits for any answer, so that they share commits.
 fn pay(storage: &Storage, keys: std::ops::Range<usize>, path: &str) {
     let submit = |number: usize| {
         let act = transfer("user:1", "user:2", 1);
@@ -22,7 +22,7 @@ fn pay(storage: &Storage, keys: std::ops::Range<usize>, path: &str) {
     }
 }
 
-/// A page of events after a number, of as many as there are.
+/// Returns a page of the events after a number, with at most `limit` of them.
 fn page(storage: &Storage, after: u64, limit: usize) -> Vec<Event> {
     let upto = u64::MAX;
     let range = EventRange {
@@ -49,7 +49,7 @@ fn a_page_of_events_has_so_many_whatever_is_asked_for() {
 fn a_page_of_events_ends_at_its_bytes_and_never_before_its_first_event() {
     let (_folder, _path, storage) = open_guild();
     let first = storage.state().books(&guild()).expect("the economy").seq();
-    // Requests of 300 KiB, of which three fit a megabyte, and one of two.
+    // Three of the requests of 300 KiB fit into the limit of 1 MiB; the request of 2 MiB exceeds it alone.
     let long = |bytes: usize| format!("/test/{}", "x".repeat(bytes));
     pay(&storage, 0..4, &long(300 << 10));
     pay(&storage, 4..5, &long(2 << 20));
@@ -67,7 +67,7 @@ fn a_page_of_events_ends_at_its_bytes_and_never_before_its_first_event() {
     storage.close();
 }
 
-/// Each is a record: without a bound, thousands that fall due together would hold up the requests of all
+/// Each end is a record. Without a bound, thousands of holds that expire together would delay the requests of all
 /// economies.
 #[test]
 fn one_commit_ends_so_many_holds_and_the_next_one_the_rest() {
@@ -102,7 +102,7 @@ fn one_commit_ends_so_many_holds_and_the_next_one_the_rest() {
     for receiver in waiting {
         answered(receiver.blocking_recv().expect("an answer").expect("ok"));
     }
-    // All of them are due, and requests make the writer look until the last has ended.
+    // All holds have expired, and each request makes the writer end more of them.
     now.fetch_add(2 * 3_600_000, Ordering::Relaxed);
     for number in 0..10 {
         answered(ask(
@@ -118,7 +118,7 @@ fn one_commit_ends_so_many_holds_and_the_next_one_the_rest() {
         .holds_open();
     assert_eq!(open, 0);
     storage.close();
-    // Ends of one commit are recorded at one moment.
+    // The ends of one commit have the same time.
     let mut ends = BTreeMap::new();
     for record in records(&path).iter().filter(|it| it.kind == "expire_hold") {
         *ends.entry(record.recorded_at).or_insert(0) += 1;

@@ -34,7 +34,7 @@ fn back_to(to: u64, config: Value) -> Act {
     }
 }
 
-/// A file with a shop that had two configurations; the number of the record of the first.
+/// Returns a file with a shop that has had two configurations, and the number of the record of the first.
 fn with_two_configurations() -> (tempfile::TempDir, PathBuf, Storage, u64) {
     let (folder, path, storage) = open_guild();
     answered(ask(&storage, None, installed(json!({ "price": 1 }))));

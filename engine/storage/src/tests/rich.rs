@@ -1,4 +1,4 @@
-//! A file with every kind of record in it: money, puts, keys, a component, a plugin and its calls.
+//! A file with every kind of record: transfers, settings, keys, a component, a plugin and its calls.
 
 use bursar_ledger::{
     BatchRequest, CallEnding, CallRequest, CallResult, CaptureRequest, Document, Draft,
@@ -11,12 +11,12 @@ use super::*;
 
 const COMPONENT: &[u8] = b"the bytes of a component";
 
-/// The reserved economy.
+/// Returns the reserved economy.
 pub(super) fn system() -> EconomyId {
     name("system")
 }
 
-/// Founds the guild and has everything happen in it that can happen.
+/// Creates the guild with an act of each kind.
 pub(super) fn furnish(storage: &Storage) {
     found(storage);
     in_system(storage);
@@ -30,7 +30,7 @@ pub(super) fn furnish(storage: &Storage) {
         answered(ask(storage, Some(key), act));
     }
     hold_and_reverse(storage);
-    // A sign that stands for what is no text, in a text that is one.
+    // U+FFFD replaces bytes that are not text, and is also a valid character of a text.
     let patch = AccountPatch {
         metadata: Patch::Set(json!({ "nick": "a \u{fffd} b" })),
         ..AccountPatch::default()
@@ -63,7 +63,7 @@ pub(super) fn furnish(storage: &Storage) {
     }
 }
 
-/// A hold that is captured in part and released, a batch, and a transfer that is taken back.
+/// Captures a hold in part and releases it, sends a batch, and reverses a transfer.
 fn hold_and_reverse(storage: &Storage) {
     let transfer_id = |number| TransferId(uuid::Uuid::from_u128(number));
     let request = |from, to, amount, id| match transfer(from, to, amount) {
@@ -191,7 +191,7 @@ fn install() -> Act {
     }
 }
 
-/// A call as the host ends it: it takes a price, writes, secures and draws.
+/// Returns a call as the host ends it: it takes a price, writes, secures and draws.
 pub(super) fn call(state: &State, key: &str, ending: CallEnding) -> Act {
     let request = json!({
         "id": "00000000-0000-0000-0000-000000000000",

@@ -1,11 +1,11 @@
-//! A file as plain tables: the records, movements and balances that it has, complete or not there.
+//! Copies of a file as plain tables: records, movements and balances, either complete or absent.
 
 use std::os::unix::fs::PermissionsExt;
 
 use super::rich::furnish;
 use super::*;
 
-/// A closed file with every kind of record, and the path of its tables.
+/// Returns a closed file with every kind of record, and the path of its tables.
 fn rich(folder: &tempfile::TempDir) -> (PathBuf, PathBuf) {
     let path = folder.path().join("guild.db");
     let storage = open(&path);

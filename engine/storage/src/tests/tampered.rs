@@ -1,5 +1,5 @@
-//! Alterations of the file are found: every byte of every row, every row removed,
-//! added or moved, and the first record that is concerned is named.
+//! Alterations of a file: an audit finds each altered byte of a row and each row that was removed, added or moved, and
+//! names the first affected record.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use bursar_ledger::NumberedMovement;
 const BEFORE: &str = "PRAGMA ignore_check_constraints = ON;
     DROP TRIGGER frames_stay; DROP TRIGGER frames_stay_as_written;";
 
-/// A column of a row, and the record that it belongs to.
+/// A column of a row, and the record to which the row belongs.
 #[derive(Clone, Debug)]
 struct Cell {
     table: &'static str,
@@ -30,7 +30,7 @@ struct Cell {
     record: u64,
 }
 
-/// A file with every kind of record, closed, and all its cells.
+/// A closed file with every kind of record, and all its cells.
 struct Original {
     bytes: Vec<u8>,
     cells: Vec<Cell>,
@@ -103,7 +103,7 @@ fn cells_of(database: &Database, table: &'static str, row: &str, record: &str) -
     cells
 }
 
-/// The value with one byte of it altered, as SQL. What is nothing becomes something.
+/// Returns the value with one byte altered, as SQL. An empty value gets a byte.
 fn altered(value: &Value, place: usize, mask: u8) -> String {
     let flipped = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();
@@ -144,7 +144,7 @@ fn audited_after(sql: &str) -> Option<AuditReport> {
     Some(audit_file(&path, &[], render, &mut |_, _| {}).expect("the audit runs"))
 }
 
-/// Every record that a finding names.
+/// Returns every record that a finding names.
 fn named(report: &AuditReport) -> BTreeSet<u64> {
     let findings = report.promises.iter().flat_map(|promise| &promise.findings);
     let numbers = findings.flat_map(|finding| {
@@ -158,7 +158,7 @@ fn named(report: &AuditReport) -> BTreeSet<u64> {
     numbers.collect()
 }
 
-/// The number of altered values that were found, and of changes that SQLite rejected.
+/// The number of altered values that the audit found, and of changes that SQLite rejected.
 #[derive(Default, Debug)]
 struct Tally {
     found: usize,
@@ -166,7 +166,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Alters a byte of a value, and insists that this is found and its record named.
+    /// Alters a byte of a value. Fails unless the audit finds the change and names its record.
     fn alter(&mut self, cell: &Cell, place: usize, mask: u8) {
         self.replace(cell, &altered(&cell.value, place, mask));
     }
@@ -183,7 +183,7 @@ impl Tally {
         assert!(!report.ok, "not found: {sql}");
         let mut first = cell.record;
         if let ("frames", "id", Ok(claimed @ 1..)) = (*table, &**column, value.parse::<u64>()) {
-            // Here two records are concerned: the one that is missing, and the one that it claims to be.
+            // Two records are affected: the missing one, and the one whose number is used. The audit names the first.
             first = first.min(claimed);
         }
         if *table == "frames" {
@@ -192,7 +192,8 @@ impl Tally {
         self.found += 1;
     }
 
-    /// Refusals are few: of values that would stand twice where each stands once.
+    /// Fails if the audit found too few changes, or if SQLite rejected many. It rejects a value that would no longer be
+    /// unique.
     fn check(&self, least: usize) {
         let Self { found, refused } = self;
         assert!(*found >= least && refused * 10 <= *found, "{self:?}");
@@ -205,7 +206,7 @@ fn what_is_altered_in_any_column_of_any_row_is_found_and_named() {
     for cell in &original().cells {
         tally.alter(cell, 0, 1);
         if let Value::Integer(_) = cell.value {
-            // Below zero, and beyond all numbers that there are.
+            // The changed numbers are negative, or larger than any in use.
             tally.alter(cell, 7, 128);
             tally.alter(cell, 7, 64);
         }
@@ -213,7 +214,7 @@ fn what_is_altered_in_any_column_of_any_row_is_found_and_named() {
     tally.check(original().cells.len() * 9 / 10);
 }
 
-/// Returns the same bytes in every run, and more of them if more cases are requested.
+/// The altered bytes are the same in each run. There are more of them if more cases are requested.
 #[test]
 fn any_altered_byte_is_found_and_its_record_named() {
     let config = ProptestConfig {

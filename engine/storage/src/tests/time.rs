@@ -1,4 +1,4 @@
-//! The time of files: marks, extensions by an outage, and recorded changes of the clock.
+//! Time of files: marks, extensions after an outage, and recorded changes of the clock.
 
 mod machine;
 
@@ -24,7 +24,7 @@ fn closed(storage: Storage) {
     drop(storage);
 }
 
-/// Reserves a coin of `user:1` for so many seconds.
+/// Reserves a coin of `user:1` for the given number of seconds.
 fn hold(number: u128, expires_in_s: u64) -> Act {
     let posting = Posting {
         source: name("user:1"),
@@ -62,7 +62,7 @@ fn open_holds(storage: &Storage) -> Vec<Arc<Hold>> {
     holds.map(|(_, hold)| Arc::clone(hold)).collect()
 }
 
-/// Installs a game whose stakes are held for an hour, and has it hold so many of them.
+/// Installs a game whose stakes are held for an hour, and places the given number of stakes.
 fn play(storage: &Storage, stakes: usize) {
     let stake = HoldRule {
         expires_in_s: 3_600,
@@ -103,7 +103,7 @@ fn play(storage: &Storage, stakes: usize) {
     }
 }
 
-/// A call that reserves so many coins, each as a stake of its own.
+/// Returns a call that reserves `count` coins, each as a stake of its own.
 fn bet(books: &Books, key: &str, number: usize, count: usize) -> Act {
     let request = json!({
         "id": uuid::Uuid::from_u128(number as u128 + 1),
@@ -188,7 +188,7 @@ fn a_file_of_a_year_ahead_is_refused_and_goes_on_once_its_clock_is_set() {
     let shown = clock_of_file(&path, &machine.source).expect("it is shown");
     assert!(!shown.view.followed && shown.mark.is_some(), "{shown:?}");
     assert_eq!(records(&path).len(), before);
-    // What was never set right is not taken elsewhere.
+    // A file with a time in the future cannot be imported elsewhere before its clock is set.
     let other = folder.path().join("other.db");
     let importing = importing(&machine);
     let lines = exported(&path);
@@ -209,7 +209,7 @@ fn a_file_of_a_year_ahead_is_refused_and_goes_on_once_its_clock_is_set() {
         panic!("{:?}", stepped.steps_back());
     };
     assert_eq!((step.seq, step.to), (stepped.seq(), Timestamp(NOW_MS)));
-    // Both holds have as long as they had.
+    // Both holds keep their remaining time.
     let expires: Vec<u64> = open_holds(&storage)
         .iter()
         .map(|it| it.expires_at.0)
@@ -279,7 +279,7 @@ fn the_past_is_in_the_order_of_records_where_a_moment_came_twice() {
     let machine = Machine::new();
     machine.set_wall(NOW_MS + HOUR_MS);
     let (_folder, path, storage) = folder_with_guild(&machine);
-    // One coin a minute, and after an hour once more at the same times.
+    // One coin moves each minute. After an hour the clock is set back, and the same times occur a second time.
     for number in 0..3 {
         machine.pass(MINUTE_MS);
         pay(&storage, &format!("first {number}"));
@@ -311,7 +311,7 @@ fn the_past_is_in_the_order_of_records_where_a_moment_came_twice() {
     assert_eq!(had(set - 1), 0, "that was before anything");
     assert_eq!(had(set), 3);
     assert_eq!(had(set + MINUTE_MS), 4);
-    // The time at which the first coins moved came again, later.
+    // The time at which the first coins moved has occurred twice by now.
     assert_eq!(had(ahead.0), 3 + 33);
     assert_eq!(had(set + 40 * MINUTE_MS), 43);
     let since = |after: u64| {
@@ -405,7 +405,7 @@ fn an_outage_that_a_start_was_cut_off_in_is_given_back_once() {
     };
     closed(storage);
     machine.pass(HOUR_MS);
-    // A start that is killed at once has made up for the hour and left no mark of its own.
+    // A start that is killed at once has added the hour of the outage and left no mark of its own.
     let storage = machine.opened(&path);
     let killed = folder.path().join("killed.db");
     for companion in ["", "-wal"] {

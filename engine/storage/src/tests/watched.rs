@@ -22,11 +22,11 @@ use crate::state::State;
 use crate::time::clock::{Clock, Mark};
 use crate::webhooks::notes::Note;
 
-/// A step of the writer, before or after it.
+/// A step of the writer that the watching function sees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     Reopening,
-    /// A batch of so many records is there.
+    /// A batch with this number of records is about to be appended.
     Batch(u64),
     Appending,
     Appended,
@@ -85,7 +85,7 @@ impl Log for Watched {
     ) -> Result<(), StorageError> {
         let records: u64 = commit.frames.iter().map(|frame| frame.records).sum();
         if records == 0 && notes.is_empty() {
-            // A mark alone is left at the end.
+            // A commit of a mark without records happens only at the end.
             return self.file.append(commit, notes, mark);
         }
         self.tell(Step::Batch(records))?;
@@ -127,7 +127,7 @@ impl Log for Watched {
     }
 }
 
-/// In small portions, and without long pauses.
+/// Returns settings for maintenance in small portions and without long pauses.
 pub(super) fn pace() -> MaintenanceConfig {
     MaintenanceConfig {
         checkpoint_records: u64::MAX,
@@ -151,7 +151,7 @@ pub(super) fn pace() -> MaintenanceConfig {
     }
 }
 
-/// A writer on a file, not yet running, and what it shares.
+/// Returns a writer on a file that does not run yet, and the state that it shares.
 pub(super) fn prepare(
     path: &Path,
     render: Render,

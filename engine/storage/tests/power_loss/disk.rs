@@ -1,12 +1,12 @@
-//! A disk as a power cut would leave it: what was synced is there, and of what was not, anything may be. What a
-//! failed sync lost is not there, whatever is read meanwhile.
+//! A model of a disk after a power cut: synced data is kept, and any part of the other data may be kept. Data that a
+//! failed sync lost is not kept, even if it is still readable before the cut.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::recording::Op;
 
-/// The bytes that a disk writes as one.
+/// The number of bytes that a disk writes as a whole.
 const SECTOR: u64 = 512;
 
 /// The fate of unsynced data.
@@ -14,20 +14,20 @@ const SECTOR: u64 = 512;
 pub(crate) enum Fate {
     /// All of it is lost.
     Lost,
-    /// All of it is there, as after a death of the process alone.
+    /// All of it is kept, as after a death of the process alone.
     Kept,
-    /// Any part of it is there, sector by sector, as this seed has it.
+    /// Some sectors of it are kept, chosen by this seed.
     Torn(u64),
 }
 
-/// The files of a folder, known by their names.
+/// The files of a folder, by name.
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
-    /// Files as they were last synced, by numbers that are never used twice.
+    /// The contents of files at their last sync, by numbers that are never used twice.
     files: Vec<File>,
-    /// The file that has a name now.
+    /// The number of the file that has a name in the running system.
     now: BTreeMap<PathBuf, usize>,
-    /// The file that has a name on the disk.
+    /// The number of the file that has a name on the disk.
     synced: BTreeMap<PathBuf, usize>,
     /// The operations on the folder since its last sync.
     pending: Vec<Naming>,
@@ -44,7 +44,7 @@ struct File {
     synced: Vec<u8>,
     /// The operations on the file since its last sync.
     pending: Vec<Change>,
-    /// True if the next sync of it is one of its folder too.
+    /// True if the next sync of the file also syncs its folder.
     syncs_folder: bool,
 }
 
@@ -55,7 +55,7 @@ enum Change {
 }
 
 impl Disk {
-    /// A disk on which one file is.
+    /// Creates a disk with one file.
     pub(crate) fn with(name: PathBuf, synced: Vec<u8>) -> Self {
         let names = BTreeMap::from([(name, 0)]);
         Self {
@@ -69,7 +69,7 @@ impl Disk {
         }
     }
 
-    /// Has the disk do what was asked.
+    /// Applies an operation to the disk.
     pub(crate) fn apply(&mut self, op: &Op) {
         match op {
             Op::Open { name, syncs_folder } => {
@@ -167,7 +167,7 @@ impl Change {
         }
     }
 
-    /// Applies what has reached the disk: of a write, some sectors.
+    /// Applies the part of an operation that has reached the disk: of a write, some sectors.
     fn apply_some(&self, bytes: &mut Vec<u8>, chance: &mut Chance) {
         match self {
             Self::Write(at, written) => {
@@ -211,7 +211,7 @@ fn place(at: u64) -> usize {
     usize::try_from(at).expect("the file fits in memory")
 }
 
-/// The source of the decision on each unsynced part.
+/// The source of random choices for unsynced parts.
 struct Chance {
     fate: Fate,
     state: u64,
@@ -234,7 +234,7 @@ impl Chance {
         }
     }
 
-    /// True if a write is kept or lost as a whole: half of them are.
+    /// Returns true if a write is kept or lost as a whole, which is the case for half of the writes.
     fn is_whole(&mut self) -> bool {
         match self.fate {
             Fate::Lost | Fate::Kept => true,
@@ -242,7 +242,7 @@ impl Chance {
         }
     }
 
-    /// The next number of a sequence that is the same in every run (`SplitMix64`).
+    /// Returns the next number of a sequence that is the same in every run (`SplitMix64`).
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,5 +1,5 @@
-//! The n-th call of each kind fails, once or for good: nothing acknowledged is lost, no answer is wrong, nothing hangs,
-//! and the file opens afterwards.
+//! Runs in which the n-th call of a kind fails, once or from then on: nothing acknowledged is lost, no answer is wrong,
+//! nothing hangs, and the file opens afterwards.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const REQUESTS: u64 = 40;
 /// The request before which the file is closed and opened again.
 const REOPENED_BEFORE: u64 = 25;
 
-/// The requests that are made at once.
+/// The number of requests that are sent together.
 const AT_ONCE: std::ops::Range<u64> = 10..18;
 
 /// A client of a file whose calls fail.
@@ -26,7 +26,7 @@ struct Client {
     recording: Arc<Recording>,
     storage: Option<Storage>,
     answers: Answers,
-    /// The requests that may have been made.
+    /// The requests that may have been sent.
     made: Vec<u64>,
 }
 
@@ -67,7 +67,7 @@ impl Client {
         );
     }
 
-    /// Makes a request until it is answered. Returns false if the writer has given up.
+    /// Sends a request until it is answered. Returns false if the writer has given up.
     fn ask(&mut self, number: u64) -> bool {
         let Some(storage) = self.storage.clone() else {
             return false;
@@ -81,7 +81,7 @@ impl Client {
         answer.is_some()
     }
 
-    /// Makes some requests at once, and those again that fail.
+    /// Sends some requests together, and repeats those that fail.
     fn ask_at_once(&mut self, numbers: std::ops::Range<u64>) -> bool {
         let Some(storage) = self.storage.clone() else {
             return false;
@@ -102,7 +102,7 @@ impl Client {
         all
     }
 
-    /// Reads an answer that was received. A read may fail, and never says that there is none.
+    /// Reads an answer that was received. The read may fail, but must not report that there is no answer.
     fn look(&self, storage: &Storage) {
         let Some((number, body)) = self.answers.last_key_value() else {
             return;
@@ -114,7 +114,7 @@ impl Client {
         }
     }
 
-    /// Makes all requests, as far as the writer works.
+    /// Sends all requests until the writer gives up.
     fn run(&mut self) {
         self.open();
         for number in 1..AT_ONCE.start {
@@ -137,7 +137,7 @@ impl Client {
     }
 }
 
-/// Runs with a fault. Returns an error, if something is wrong afterwards, and false if the fault was not met.
+/// Runs with a fault. Returns an error if a check fails afterwards, and false if the fault did not occur.
 fn run_with(fault: Fault) -> (bool, Result<(), String>) {
     let mut client = Client::new();
     client.recording.plan(fault, || ());
@@ -149,7 +149,7 @@ fn run_with(fault: Fault) -> (bool, Result<(), String>) {
     (met, checked)
 }
 
-/// The number of calls of each kind in a run without a fault.
+/// Returns the number of calls of each kind in a run without a fault.
 fn calls() -> Vec<(Call, usize)> {
     let mut client = Client::new();
     let none = Fault {
@@ -166,7 +166,7 @@ fn calls() -> Vec<(Call, usize)> {
         .to_vec()
 }
 
-/// Fails calls of each kind, and returns what was wrong.
+/// Fails calls of each kind, and returns the checks that failed.
 fn fail_calls(lasts: bool, most: usize) -> (usize, Vec<String>) {
     let mut met = 0;
     let mut wrong = Vec::new();
@@ -183,7 +183,7 @@ fn fail_calls(lasts: bool, most: usize) -> (usize, Vec<String>) {
     (met, wrong)
 }
 
-/// The number of calls of each kind that fail, more of them where the environment says so.
+/// Returns the number of calls of each kind that fail. The environment can request more of them.
 fn faults_wanted() -> usize {
     wanted("BURSAR_FAULTS", 6)
 }
@@ -202,7 +202,7 @@ fn no_lasting_fault_of_calls_loses_or_repeats_anything() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Makes a file while a call fails. Returns true if the fault was met.
+/// Creates a file while a call fails. Returns true if the fault occurred.
 fn make_with(fault: Fault) -> bool {
     let folder = folder();
     let recording = record(folder.path());
@@ -212,7 +212,7 @@ fn make_with(fault: Fault) -> bool {
     recording.heal();
     let storage = match made {
         Ok(storage) => storage,
-        // What is left of the attempt is no obstacle.
+        // The remains of the failed attempt do not prevent another one.
         Err(_) => open(folder.path()).expect("it is made at the second attempt"),
     };
     found(&storage);

@@ -1,4 +1,4 @@
-//! A failed sync: what it lost is shown as if it were there, and counts only once it was written again.
+//! Failed syncs: the lost data remains readable, but counts as stored only after it was written again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ impl Machine {
         }
     }
 
-    /// Makes some requests once each. Stops at the fault if `stops` is set.
+    /// Sends each of some requests once. Stops at the fault if `stops` is set.
     fn ask(&mut self, times: u64, stops_at_fault: bool) {
         let Ok(storage) = open(self.folder.path()) else {
             return;
@@ -66,7 +66,7 @@ impl Machine {
         storage.close();
     }
 
-    /// Cuts the power after some of the operations, and looks for everything that was acknowledged by then.
+    /// Cuts the power after some of the operations, and checks everything that was acknowledged by then.
     fn check(&self, disk: &Disk, asked: usize, fate: Fate) -> Result<(), String> {
         let left = folder();
         disk.cut(fate, left.path());
@@ -79,7 +79,7 @@ impl Machine {
             .map_err(|what| format!("cut after {asked} with {fate:?}: {what}"))
     }
 
-    /// Cuts the power at moments after an operation, most of them soon after it, and returns what was wrong.
+    /// Cuts the power at moments after an operation, most of them shortly after it, and returns the checks that failed.
     fn check_after(&self, from: usize) -> Vec<String> {
         let mut disk = self.disk.clone();
         let ops = self.recording.ops();
@@ -102,7 +102,7 @@ impl Machine {
         wrong
     }
 
-    /// Starts the process again at the moment of the fault, when the kernel shows what is in `copy`.
+    /// Starts the process again at the moment of the fault, when the kernel shows the files in `copy`.
     fn restarted(self, copy: tempfile::TempDir, at: usize) -> Self {
         let mut disk = self.disk;
         for op in self.recording.ops().iter().take(at) {
@@ -122,13 +122,13 @@ impl Machine {
 /// Copies the files that the kernel shows.
 fn copy(from: &Path, to: &Path) {
     for name in [FILE.to_owned(), format!("{FILE}-wal")] {
-        // The log may not be there.
+        // The log may be absent.
         drop(std::fs::copy(from.join(&name), to.join(&name)));
     }
     IndexCopy::of(from).put(to);
 }
 
-/// The number of syncs of a run.
+/// Returns the number of syncs of a run.
 fn syncs() -> usize {
     let mut machine = Machine::new();
     machine.recording.plan(sync_after(usize::MAX), || ());
@@ -144,12 +144,12 @@ fn sync_after(after: usize) -> Fault {
     }
 }
 
-/// The syncs that fail, more of them where the environment says so.
+/// Returns the numbers of the syncs that fail. The environment can request more of them.
 fn failing() -> impl Iterator<Item = usize> {
     let count = syncs();
     assert!(count > 30, "{count} syncs");
     let most = wanted("BURSAR_FAULTS", 8);
-    // Later ones lose more.
+    // Later syncs have more data to lose.
     (0..count).rev().step_by(count.div_ceil(most).max(1))
 }
 
@@ -182,7 +182,7 @@ fn what_a_failed_sync_lost_is_not_trusted_after_a_restart() {
         let from = machine.folder.path().to_owned();
         let to = shown.path().to_owned();
         machine.recording.plan(sync_after(after), move || {
-            // The sync that fails is noted after this.
+            // The failed sync is recorded after this.
             noted.store(recording.len() + 1, Ordering::SeqCst);
             copy(&from, &to);
         });

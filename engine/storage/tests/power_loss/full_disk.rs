@@ -1,4 +1,4 @@
-//! A full disk: requests are refused, nothing acknowledged is lost, and service goes on once there is space.
+//! A full disk: requests are refused, nothing acknowledged is lost, and the storage works again once there is space.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::requests::{
     Answers, PATIENCE, ask, check_folder, folder, found, insist, key, open_with,
 };
 
-/// The longest that a client waits for the answer to a request that fails.
+/// The longest time for which a client waits for the answer to a request that fails.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A served file, and a client.
@@ -39,7 +39,7 @@ impl Served {
         }
     }
 
-    /// Makes further requests, each of which is answered in the end.
+    /// Sends further requests, each of which is answered in the end.
     fn serve(&mut self, times: u64) {
         for _ in 0..times {
             let number = self.made.len() as u64 + 1;
@@ -49,7 +49,7 @@ impl Served {
         }
     }
 
-    /// Makes requests until one is refused, and some after it. Returns the failures.
+    /// Sends requests until one is refused, and some more. Returns the failures.
     fn refused(&mut self) -> Vec<SubmitError> {
         let began = Instant::now();
         let mut failures = Vec::new();
@@ -67,7 +67,7 @@ impl Served {
         failures
     }
 
-    /// Checks that what was acknowledged is read, whatever the disk takes.
+    /// Checks that acknowledged requests can be read, even if the disk is full.
     fn look(&self) {
         for (number, body) in &self.answers {
             let (economy, key) = key(*number);
@@ -103,7 +103,7 @@ fn a_full_disk_refuses_requests_until_there_is_space() {
     served.end();
 }
 
-/// The index is written by another thread. Requests that wait for it would wait for ever.
+/// Another thread writes the index. Requests that wait for that thread would wait for ever.
 #[test]
 fn a_full_disk_under_the_index_refuses_requests_until_there_is_space() {
     let mut served = Served::new();

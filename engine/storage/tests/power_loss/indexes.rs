@@ -1,22 +1,23 @@
-//! Indexes as they may lie beside a file after a power cut: any state of any time.
+//! Indexes beside a file after a power cut: each may be of any earlier state, or damaged.
 
 use std::path::{Path, PathBuf};
 
 use crate::requests::FILE;
 
-/// The content of the folder of an index.
+/// The contents of the folder of an index.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct IndexCopy {
     files: Vec<(String, Vec<u8>)>,
 }
 
-/// The folder of an index beside the file of a folder.
+/// Returns the folder of an index beside the file of a folder.
 pub(crate) fn index_of(folder: &Path) -> PathBuf {
     folder.join(format!("{FILE}-index"))
 }
 
 impl IndexCopy {
-    /// Copies the index of a file, which may be in use: a run may then be missing or cut off, as after a power cut.
+    /// Copies the index of a file, which may be in use: a run of the copy may be missing or cut off, as after a power
+    /// cut.
     pub(crate) fn of(folder: &Path) -> Self {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(index_of(folder)).into_iter().flatten() {
@@ -29,12 +30,12 @@ impl IndexCopy {
         Self { files }
     }
 
-    /// True if there is nothing in it.
+    /// Returns true if the copy has no files.
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// Places it beside the file of a folder, without what is there.
+    /// Replaces the index beside the file of a folder with this one.
     pub(crate) fn put(&self, folder: &Path) {
         let index = index_of(folder);
         drop(std::fs::remove_dir_all(&index));
@@ -44,7 +45,7 @@ impl IndexCopy {
         }
     }
 
-    /// Returns it with one file damaged: cut off, partly zero, or missing.
+    /// Returns a copy with one file damaged: cut off, partly zero, or missing.
     pub(crate) fn damaged(&self, seed: u64) -> Self {
         let mut damaged = self.clone();
         if damaged.files.is_empty() {
@@ -65,9 +66,9 @@ impl IndexCopy {
 /// Copies of an index from before, during and after a run.
 #[derive(Clone, Default)]
 pub(crate) struct Indexes {
-    /// Each with the number of operations before it.
+    /// The copies, each with the number of operations before it.
     pub(crate) copies: Vec<(usize, IndexCopy)>,
-    /// The index of the same file after it went on with other records.
+    /// The index of the same file after other records followed.
     pub(crate) other: IndexCopy,
 }
 

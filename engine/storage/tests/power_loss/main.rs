@@ -1,8 +1,9 @@
-//! Faults of the disk: whatever was acknowledged before one is there after it, and what is there passes the audit.
+//! Faults of the disk: all requests that were acknowledged before a fault are stored after it, and the file passes the
+//! audit.
 //!
-//! The real storage runs on a real file while every write and every sync is noted. The notes say what the disk would
-//! have had at any point: what was synced, and of the rest anything at all. What a disk keeps in a cache of its own
-//! after it has reported that a sync is done is beyond this test.
+//! The real storage runs on a real file while each write and each sync is recorded. From the recording follows the
+//! content that the disk could have had at any point: everything synced, and any part of the rest. Caches of the disk
+//! itself, which lose data after a reported sync, are not modelled.
 
 #![allow(
     clippy::indexing_slicing,

@@ -21,18 +21,18 @@ use crate::requests::{
 /// The operations on the disk, and the requests that were acknowledged by then.
 #[derive(Clone)]
 struct Run {
-    /// The new file, which has its name once it is whole and synced.
+    /// The new file, which gets its name once it is complete and synced.
     made: Vec<u8>,
     ops: Vec<Op>,
-    /// The requests that were made, each with the number of operations before it.
+    /// The requests that were sent, each with the number of operations before it.
     made_after: Vec<usize>,
     /// The answers, each with the number of operations before it was received.
     answers: Vec<(usize, u64, Bytes)>,
     indexes: Indexes,
 }
 
-/// A run of the real storage, with all that it does to its file: it commits, writes checkpoints, copies the log into
-/// the file and begins it again, ends in order and starts again.
+/// A run of the real storage with everything that it does to its file: it commits, writes checkpoints, copies the log
+/// into the file and restarts it, shuts down properly and starts again.
 struct Runner {
     folder: tempfile::TempDir,
     recording: Arc<Recording>,
@@ -59,7 +59,7 @@ impl Runner {
         }
     }
 
-    /// Makes some requests at once, so that several share a commit.
+    /// Sends some requests together, so that several share a commit.
     fn ask_at_once(&mut self, storage: &Storage, times: u64) {
         let mut asked = Vec::new();
         for _ in 0..times {
@@ -75,7 +75,7 @@ impl Runner {
         }
     }
 
-    /// Makes some requests, one after the other.
+    /// Sends some requests, one after the other.
     fn ask(&mut self, storage: &Storage, times: u64) {
         for number in 0..times {
             self.ask_at_once(storage, 1);
@@ -90,7 +90,7 @@ impl Runner {
         self.run.indexes.copies.push((self.recording.len(), copy));
     }
 
-    /// Goes on until the log was copied into the file.
+    /// Sends requests until the log was copied into the file.
     fn ask_until_copied(&mut self, storage: &Storage) {
         let is_copy = |op: &Op| matches!(op, Op::Write { name, .. } if name.ends_with(FILE));
         let from = self.recording.len();
@@ -104,7 +104,7 @@ impl Runner {
         }
     }
 
-    /// Lets a copy of the file go on with other records, and returns its index.
+    /// Lets a copy of the file continue with other records, and returns its index.
     fn other_records(&self) -> IndexCopy {
         let other = folder();
         let file = self.folder.path().join(FILE);
@@ -152,14 +152,14 @@ fn delivery() -> Delivery {
     }
 }
 
-/// One run, which all tests look at.
+/// Returns the one run that all tests examine.
 fn run() -> &'static Run {
     static RUN: OnceLock<Run> = OnceLock::new();
     RUN.get_or_init(|| Runner::new().run())
 }
 
 impl Run {
-    /// Opens what a power cut has left, and looks for everything that was acknowledged.
+    /// Opens the file that a power cut has left, and checks everything that was acknowledged.
     fn check(&self, disk: &Disk, asked: usize, fate: Fate, seed: u64) -> Result<(), String> {
         let folder = folder();
         disk.cut(fate, folder.path());
@@ -174,8 +174,8 @@ impl Run {
             .map_err(|what| format!("cut after {asked} with {fate:?} and {index}: {what}"))
     }
 
-    /// The moments at which the power is cut: before and after each sync and each change of a name, and at
-    /// some moments between; at most so many of them.
+    /// Returns at most `most` moments at which the power is cut: before and after each sync and each change of a name,
+    /// and some moments between.
     fn moments(&self, most: usize) -> BTreeSet<usize> {
         let boundaries =
             (0..self.ops.len()).filter(|at| !matches!(self.ops[*at], Op::Write { .. }));
@@ -187,7 +187,7 @@ impl Run {
         all.into_iter().step_by(step).chain(last).collect()
     }
 
-    /// Cuts the power at some moments. What was found wrong, and how often it was looked.
+    /// Cuts the power at some moments. Returns the checks that failed, and the number of cuts.
     fn cut(
         &self,
         moments: &BTreeSet<usize>,
@@ -211,7 +211,7 @@ impl Run {
     }
 }
 
-/// The number of moments, more of them where the environment says so.
+/// Returns the number of moments. The environment can request more of them.
 fn moments_wanted() -> usize {
     wanted("BURSAR_POWER_CUTS", 20)
 }
@@ -238,7 +238,7 @@ fn whatever_was_acknowledged_outlives_a_power_cut_at_any_moment() {
     );
 }
 
-/// A process that dies loses nothing at all, whatever was synced.
+/// The death of a process loses nothing, even without a sync.
 #[test]
 fn all_that_was_written_is_enough_to_go_on_from_any_moment() {
     let run = run();
@@ -248,14 +248,14 @@ fn all_that_was_written_is_enough_to_go_on_from_any_moment() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Shows that the test sees what it is for: a file whose writes are not waited for, as under
-/// `synchronous = OFF`, loses what was acknowledged.
+/// Shows that the test can fail: a file whose writes are not synced, as under `synchronous = OFF`, loses acknowledged
+/// requests.
 #[test]
 fn a_file_that_is_never_synced_loses_what_was_acknowledged() {
     let mut run = run().clone();
     for op in &mut run.ops {
         if let Op::Sync { name } = op {
-            // In the place of a sync, so that the moments of acknowledgement stay where they are.
+            // The operation replaces a sync, so that the numbers of all later operations stay the same.
             let name = name.clone();
             let syncs_folder = false;
             *op = Op::Open { name, syncs_folder };

@@ -1,8 +1,8 @@
-//! A VFS for SQLite that hands everything on to the system's own, notes what would reach a disk, and fails the calls
-//! that the test chose to fail.
+//! A VFS for SQLite that forwards each call to the system's VFS, records everything that would reach a disk, and fails
+//! the calls that a test has chosen.
 //!
-//! It is SQLite's default in this process, since libsql has no option for another one; files outside of a
-//! recorded folder pass through.
+//! The recorder is SQLite's default VFS in this process, since libsql has no option for another one. Files outside of a
+//! recorded folder are not recorded.
 #![allow(
     unsafe_code,
     reason = "SQLite calls a VFS through pointers; this is the one place that does so, for a test"
@@ -24,7 +24,7 @@ use libsql_ffi::{
 use crate::recording::{self, Call, Op, Recording, recording_of};
 use crate::system_calls::through_sqlite;
 
-/// A file of ours: SQLite allots the memory for it, and that of the real one follows at [`REAL_AT`].
+/// A file of the recorder. SQLite allocates its memory; the real file follows at [`REAL_AT`].
 #[repr(C)]
 struct RecordedFile {
     base: sqlite3_file,
@@ -42,10 +42,10 @@ fn name_of(path: &Path) -> PathBuf {
     path.file_name().map(PathBuf::from).unwrap_or_default()
 }
 
-/// The place of the real file in the memory of one: behind ours, and aligned for anything.
+/// The offset of the real file in the memory of a recorded file: behind the recorder's part, and aligned for any type.
 const REAL_AT: usize = size_of::<RecordedFile>().next_multiple_of(16);
 
-/// The system's own VFS, which does the work.
+/// The system's VFS, which does the work.
 struct Real(*mut sqlite3_vfs);
 
 // SAFETY: SQLite keeps its VFS for as long as the process lives and calls it from any thread.
@@ -59,7 +59,7 @@ fn real_vfs() -> *mut sqlite3_vfs {
     REAL.get().expect("it is registered before it is called").0
 }
 
-/// Begins to record what is asked in a folder.
+/// Starts to record the calls in a folder.
 pub(crate) fn record(folder: &Path) -> Arc<Recording> {
     register();
     recording::add(folder)
@@ -68,12 +68,12 @@ pub(crate) fn record(folder: &Path) -> Arc<Recording> {
 /// Makes the recorder SQLite's default.
 fn register() {
     REAL.get_or_init(|| {
-        // libsql sets SQLite up before its first use, and must come before us.
+        // libsql configures SQLite before its first use, and must do so before the recorder.
         let database = libsql::Builder::new_local(":memory:").build();
         let database = pollster::block_on(database).expect("a database in memory");
         drop(database.connect().expect("a connection"));
-        // SAFETY: SQLite is set up. A null name asks for its default, which is never freed; ours is a copy
-        // of it but for what is replaced, and is never freed either.
+        // SAFETY: SQLite is configured. A null name requests its default, which is never freed. The recorder is a copy
+        // of it with some methods replaced, and is never freed either.
         unsafe {
             let real = sqlite3_vfs_find(std::ptr::null());
             assert!(!real.is_null(), "SQLite has a VFS");
@@ -92,7 +92,7 @@ fn register() {
     });
 }
 
-/// The path of a name that SQLite gives; none for a file without one.
+/// Returns the path in a name from SQLite; none for a file without a name.
 ///
 /// # Safety
 /// The name is null or ends with a zero byte.
@@ -100,7 +100,7 @@ unsafe fn path_of(name: *const c_char) -> Option<PathBuf> {
     if name.is_null() {
         return None;
     }
-    // SAFETY: As the caller says.
+    // SAFETY: As required from the caller.
     let name = unsafe { CStr::from_ptr(name) };
     Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
 }
@@ -112,8 +112,8 @@ unsafe extern "C" fn vfs_open(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    // SAFETY: SQLite gives memory of the size that we asked for, of which the real file's part is enough
-    // for it; and arguments that are fit for the real VFS, which we hand on as they are.
+    // SAFETY: SQLite allocates as much memory as the recorder has requested, which includes the real file's part. The
+    // arguments are valid for the real VFS and are forwarded unchanged.
     unsafe {
         let ours = file.cast::<RecordedFile>();
         (*ours).base.pMethods = std::ptr::null();
@@ -151,7 +151,7 @@ unsafe extern "C" fn vfs_delete(
     name: *const c_char,
     also_syncs: c_int,
 ) -> c_int {
-    // SAFETY: The arguments are those of the real VFS, and handed on as they are.
+    // SAFETY: The arguments are those of the real VFS, and are forwarded unchanged.
     unsafe {
         let Some(delete_real) = (*real_vfs()).xDelete else {
             return SQLITE_IOERR;
@@ -173,30 +173,30 @@ unsafe extern "C" fn vfs_delete(
     }
 }
 
-/// The real file behind one of ours.
+/// Returns the real file behind a recorded one.
 ///
 /// # Safety
-/// The file is one that SQLite has allotted for this VFS.
+/// The file is one that SQLite has allocated for this VFS.
 unsafe fn real_file(file: *mut sqlite3_file) -> *mut sqlite3_file {
-    // SAFETY: The memory reaches beyond that place.
+    // SAFETY: The memory extends beyond that offset.
     unsafe { file.byte_add(REAL_AT) }
 }
 
 /// Returns the recording of a file, if it is recorded.
 ///
 /// # Safety
-/// The file is an open one of ours.
+/// The file is an open one of this VFS.
 unsafe fn noted<'a>(file: *mut sqlite3_file) -> Option<&'a Noted> {
-    // SAFETY: What is noted lives until the file is closed.
+    // SAFETY: The recording lives until the file is closed.
     unsafe { (*file.cast::<RecordedFile>()).noted.as_ref() }
 }
 
-/// Notes what was done to a file, if it is recorded.
+/// Records an operation on a file, if the file is recorded.
 ///
 /// # Safety
-/// The file is an open one of ours.
+/// The file is an open one of this VFS.
 unsafe fn note(file: *mut sqlite3_file, op: impl FnOnce(PathBuf) -> Op) {
-    // SAFETY: As the caller says.
+    // SAFETY: As required from the caller.
     if let Some(noted) = unsafe { noted(file) } {
         noted.recording.note(op(noted.name.clone()));
     }
@@ -205,17 +205,17 @@ unsafe fn note(file: *mut sqlite3_file, op: impl FnOnce(PathBuf) -> Op) {
 /// Returns true if a call of a file has to fail.
 ///
 /// # Safety
-/// The file is an open one of ours.
+/// The file is an open one of this VFS.
 unsafe fn fails(file: *mut sqlite3_file, call: Call) -> bool {
-    // SAFETY: As the caller says.
+    // SAFETY: As required from the caller.
     unsafe { noted(file) }.is_some_and(|noted| noted.recording.fails(call))
 }
 
 /// Calls a method of the real file with the same arguments.
 macro_rules! hand_on {
     ($file:ident, $method:ident $(, $argument:expr)*) => {{
-        // SAFETY: SQLite calls the methods of an open file alone, so the real one is open too; the
-        // arguments are handed on as they are.
+        // SAFETY: SQLite calls methods of open files only, so the real file is open, too. The arguments are forwarded
+        // unchanged.
         unsafe {
             let real = real_file($file);
             let method = (*(*real).pMethods).$method;
@@ -227,7 +227,7 @@ macro_rules! hand_on {
 
 unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     let code = hand_on!(file, xClose);
-    // SAFETY: What is noted was made by a box, and no one uses the file after this.
+    // SAFETY: The recording was created by a box, and no one uses the file after this.
     unsafe {
         let ours = file.cast::<RecordedFile>();
         let noted = std::mem::replace(&mut (*ours).noted, std::ptr::null_mut());
@@ -266,7 +266,7 @@ unsafe extern "C" fn write(
     let code = hand_on!(file, xWrite, from, length, at);
     if code == SQLITE_OK {
         let length = usize::try_from(length).expect("a length");
-        // SAFETY: SQLite gives as many bytes as it says.
+        // SAFETY: SQLite passes a buffer of the stated length.
         let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), length) }.to_vec();
         let at = u64::try_from(at).expect("a place in the file");
         // SAFETY: The file is open.
@@ -296,7 +296,7 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) ->
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: The file is open.
     if unsafe { fails(file, Call::Sync) } {
-        // What was not synced is lost, and looks as if it were not.
+        // Data that was not synced is lost, but looks as if it were stored.
         // SAFETY: The file is open.
         unsafe { note(file, |name| Op::Lose { name }) };
         return SQLITE_IOERR_FSYNC;
@@ -365,7 +365,7 @@ unsafe extern "C" fn shm_lock(
     count: c_int,
     flags: c_int,
 ) -> c_int {
-    // A lock is released without fail.
+    // The release of a lock never fails.
     let is_taken = flags & SQLITE_SHM_LOCK != 0;
     // SAFETY: The file is open.
     if is_taken && unsafe { fails(file, Call::Lock) } {

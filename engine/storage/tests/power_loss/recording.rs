@@ -1,4 +1,4 @@
-//! The requests made to the file system in a folder, and the calls that have to fail.
+//! The recorded calls to the file system in a folder, and the calls that have to fail.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,24 +7,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A call to the file system, in the order of the calls. Files are known by their names in the folder.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// A file was opened, or made.
+    /// A file was opened or created.
     Open {
         name: PathBuf,
-        /// True if SQLite syncs its folder with the first sync of the file, as it does for a log that it
-        /// may have made.
+        /// True if SQLite syncs the folder with the first sync of the file, as it does for a log that it may have
+        /// created.
         syncs_folder: bool,
     },
-    /// Bytes were written at a place.
+    /// Bytes were written at an offset.
     Write {
         name: PathBuf,
         at: u64,
         bytes: Vec<u8>,
     },
-    /// A file was cut to a length, or made longer.
+    /// The length of a file was set.
     Cut { name: PathBuf, length: u64 },
-    /// A file was synced: what was written to it before is on the disk.
+    /// A file was synced: everything written to it before is on the disk.
     Sync { name: PathBuf },
-    /// A sync failed: what was written and not synced before will never be on the disk, but is read.
+    /// A sync failed: data that was written and not synced before will never be on the disk, but can still be read.
     Lose { name: PathBuf },
     /// A file was removed.
     Remove { name: PathBuf, syncs_folder: bool },
@@ -63,7 +63,7 @@ impl Call {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     pub(crate) call: Call,
-    /// The number of calls of the kind before it.
+    /// The number of calls of the kind that succeed before it.
     pub(crate) after: usize,
     /// True if all later calls of the kind fail, too.
     pub(crate) lasts: bool,
@@ -90,17 +90,17 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// The number of operations so far.
+    /// Returns the number of operations so far.
     pub(crate) fn len(&self) -> usize {
         open(&self.ops).len()
     }
 
-    /// All operations, in order.
+    /// Returns all operations, in order.
     pub(crate) fn ops(&self) -> Vec<Op> {
         open(&self.ops).clone()
     }
 
-    /// The operations after some of them.
+    /// Returns all operations except the first `from`.
     pub(crate) fn ops_after(&self, from: usize) -> Vec<Op> {
         open(&self.ops)[from..].to_vec()
     }
@@ -126,12 +126,12 @@ impl Recording {
         self.fill_index(false);
     }
 
-    /// True if a planned call has failed.
+    /// Returns true if a call that was planned to fail has been made.
     pub(crate) fn was_met(&self) -> bool {
         open(&self.faults).met
     }
 
-    /// The number of calls of a kind since the last plan.
+    /// Returns the number of calls of a kind since the last plan.
     pub(crate) fn calls(&self, call: Call) -> usize {
         open(&self.faults).counts[place(call)]
     }
@@ -146,12 +146,12 @@ impl Recording {
         self.index_full.store(full, Ordering::SeqCst);
     }
 
-    /// True if the disk is full for the index.
+    /// Returns true if the disk is full for the index.
     pub(crate) fn is_index_full(&self) -> bool {
         self.index_full.load(Ordering::SeqCst) || self.is_full()
     }
 
-    /// True if the disk is full.
+    /// Returns true if the disk is full.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::SeqCst)
     }

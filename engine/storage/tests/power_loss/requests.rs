@@ -1,4 +1,4 @@
-//! Requests that are the same whenever they are made again, and what must be true of a file after some of them.
+//! Requests that are equal whenever they are repeated, and the checks of a file after some of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,16 +18,16 @@ use serde_json::json;
 
 pub(crate) const FILE: &str = "guild.db";
 
-/// The longest that anything here is waited for.
+/// The longest time for which these tests wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The pause before a request is made again.
+/// The pause before a request is repeated.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The length of a large request, which gets a frame of its own.
 const LARGE: usize = 70_000;
 
-/// The number of postings of a payment with many; odd, so that it moves as much as one.
+/// The number of postings of a large payment. It is odd, so that the payment moves as much as one posting.
 const MANY: usize = POSTINGS_MAX - 1 + POSTINGS_MAX % 2;
 
 pub(crate) fn render(recorded: &ActOutcome<'_>) -> RenderedAnswer {
@@ -54,7 +54,7 @@ fn system() -> EconomyId {
     name("system")
 }
 
-/// Creates a folder, in memory where that is possible: what a disk keeps is modelled, and no real sync is needed.
+/// Creates a folder, in memory where that is possible: the disk is modelled, so no real sync is needed.
 pub(crate) fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() {
@@ -65,7 +65,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
     made.expect("a folder")
 }
 
-/// Opens the file of a folder with maintenance that happens all the time.
+/// Opens the file of a folder with very frequent maintenance.
 pub(crate) fn open(folder: &Path) -> Result<Storage, StorageError> {
     open_with(folder, MaintenanceConfig::frequent())
 }
@@ -159,7 +159,7 @@ fn transfer(postings: usize) -> TransferRequest {
     }
 }
 
-/// Makes a request, without waiting for its answer.
+/// Sends a request without waiting for its answer.
 pub(crate) fn submit(storage: &Storage, number: u64) -> Result<Receiver, SubmitError> {
     storage.submit(submission(number))
 }
@@ -173,12 +173,12 @@ pub(crate) fn receive(receiver: Receiver) -> Result<Answer, SubmitError> {
     }
 }
 
-/// Makes a request once.
+/// Sends a request once.
 pub(crate) fn ask(storage: &Storage, number: u64) -> Result<Answer, SubmitError> {
     submit(storage, number).and_then(receive)
 }
 
-/// Makes a request until it is answered, as a client does. Returns none if the writer has given up.
+/// Sends a request until it is answered, as a client does. Returns none if the writer has given up.
 pub(crate) fn insist(storage: &Storage, number: u64) -> Option<Answer> {
     let began = Instant::now();
     loop {
@@ -245,7 +245,7 @@ pub(crate) fn founding() -> Vec<Submission> {
 pub(crate) fn found(storage: &Storage) {
     for submission in founding() {
         let began = Instant::now();
-        // A call that has just failed may still keep the writer from its work.
+        // The writer may still be recovering from a call that has just failed.
         loop {
             let sent = storage.submit(submission.clone());
             if sent.ok().is_some_and(|receiver| receive(receiver).is_ok()) {
@@ -260,7 +260,7 @@ pub(crate) fn found(storage: &Storage) {
 /// The answers that were received, by the numbers of their requests.
 pub(crate) type Answers = BTreeMap<u64, Bytes>;
 
-/// Returns the balance of the account that is paid.
+/// Returns the balance of the account that receives the payments.
 fn paid(storage: &Storage) -> u64 {
     let state = storage.state();
     let account = state.books(&guild()).and_then(|books| {
@@ -276,8 +276,8 @@ fn payments(numbers: impl Iterator<Item = u64>) -> u64 {
         .count() as u64
 }
 
-/// Checks that each answer is replayed, that each request was applied once or not at all, and that requests go on.
-/// `numbers` are all that may have been made, in order.
+/// Checks that each answer is replayed, that each request was applied once or not at all, and that further requests
+/// succeed. `numbers` are all requests that may have been sent, in order.
 pub(crate) fn check(storage: &Storage, numbers: &[u64], answers: &Answers) -> Result<(), String> {
     let mut there = Vec::new();
     for number in numbers {
@@ -356,7 +356,7 @@ pub(crate) fn audit(folder: &Path) -> Result<(), String> {
     }
 }
 
-/// Returns a number that the environment sets, or one for an ordinary run.
+/// Returns a number from the environment, or the default of an ordinary run.
 #[allow(
     clippy::disallowed_methods,
     reason = "tests have no configuration of their own"

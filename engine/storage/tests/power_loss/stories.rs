@@ -1,4 +1,4 @@
-//! Indexes that do not belong to the log beside them: none of them makes a key that was used look unused.
+//! Indexes that do not belong to the log beside them: with none of them does a used key appear unused.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::requests::{
     Answers, FILE, ask, audit, check, check_folder, folder, found, insist, key, open,
 };
 
-/// A file that is closed, and what was asked of it.
+/// A closed file, and the requests that it has received.
 struct Closed {
     folder: tempfile::TempDir,
     numbers: Vec<u64>,
@@ -57,7 +57,7 @@ impl Closed {
         }
     }
 
-    /// Checks the file with this index beside it. The further requests were not made.
+    /// Checks the file with this index beside it. The further requests were never sent to it.
     fn check_with(&self, index: Option<&IndexCopy>, further: &[u64]) {
         match index {
             Some(index) => index.put(self.path()),
@@ -88,8 +88,8 @@ fn an_index_that_is_newer_than_the_log_is_rebuilt() {
     file.check_with(Some(&IndexCopy::of(later.path())), &further);
 }
 
-/// A file that was restored and went on, beside the index of the file that was replaced: both have the same number of
-/// records, and the same id.
+/// A restored file that has continued, beside the index of the file that it replaced: both have the same number of
+/// records and the same id.
 #[test]
 fn an_index_of_another_timeline_at_an_equal_record_is_rebuilt() {
     let mut file = Closed::new(1..40);
@@ -99,7 +99,7 @@ fn an_index_of_another_timeline_at_an_equal_record_is_rebuilt() {
     let of_other = IndexCopy::of(other.path());
     let further: Vec<u64> = (80..88).collect();
     file.copy().check_with(Some(&of_other), &further);
-    // The other timeline may be behind, too.
+    // The other timeline may be shorter, too.
     file.ask(48..60);
     file.check_with(Some(&of_other), &further);
 }
@@ -107,7 +107,7 @@ fn an_index_of_another_timeline_at_an_equal_record_is_rebuilt() {
 #[test]
 fn the_index_of_another_file_is_rebuilt() {
     let file = Closed::new(1..40);
-    // Requests with the same keys in the same order, so that only the id of the file differs.
+    // The same requests are sent in the same order, so that only the id of the file differs.
     let same = Closed::new(1..40);
     let other = Closed::new(60..99);
     file.copy()
@@ -123,8 +123,8 @@ fn runs(folder: &Path) -> Vec<PathBuf> {
     paths.filter(|path| !path.ends_with("manifest")).collect()
 }
 
-/// Pages are not read at a start after an orderly end. The checksum of a page shows the damage when a key is looked up:
-/// the writer ends, and the next start rebuilds the index.
+/// A start after an orderly end does not read pages. The checksum of a damaged page fails when a key is looked up: the
+/// writer ends, and the next start rebuilds the index.
 #[test]
 fn a_damaged_page_ends_the_writer_and_the_next_start_rebuilds_the_index() {
     let file = Closed::new(1..60);

@@ -1,7 +1,7 @@
-//! The writes and syncs of this process that do not come through SQLite, and a disk that is full for them too.
+//! The writes and syncs of this process outside of SQLite, and the full disk for them.
 //!
-//! The functions take the place of the system library's in this binary, so that they see what the storage does to the
-//! files of SQLite by itself.
+//! These functions replace those of the system library in this binary, so that they see the calls with which the
+//! storage itself changes files of SQLite.
 #![allow(
     unsafe_code,
     reason = "these functions are called like those of the system library; only this test has them"
@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use crate::recording::{Op, Recording, recording_of};
 
-/// The next definition after that of this binary, which is the system library's.
+/// The next definition after the one in this binary, which is that of the system library.
 const RTLD_NEXT: *mut c_void = std::ptr::without_provenance_mut(usize::MAX);
 
-/// The number of the error that a full disk causes.
+/// The error number of a full disk.
 const ENOSPC: c_int = 28;
 
 unsafe extern "C" {
@@ -29,7 +29,7 @@ thread_local! {
     static IN_SQLITE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a call of SQLite, whose VFS notes it.
+/// Runs a call of SQLite, which its VFS records.
 pub(crate) fn through_sqlite<T>(call: impl FnOnce() -> T) -> T {
     let before = IN_SQLITE.replace(true);
     let done = call();
@@ -48,7 +48,7 @@ fn recorded(file: c_int) -> Option<(Arc<Recording>, PathBuf)> {
     recording.map(|recording| (recording, name))
 }
 
-/// Returns true if an open file is in a recorded folder, or in a folder of it, whose disk is full.
+/// Returns true if an open file is in a recorded folder, or in a folder below it, whose disk is full.
 fn is_full(file: c_int) -> bool {
     if IN_SQLITE.get() {
         return false;
@@ -67,7 +67,7 @@ unsafe fn system<F: Copy>(name: &CStr) -> F {
     // SAFETY: The name ends with a zero byte.
     let found = unsafe { dlsym(RTLD_NEXT, name.as_ptr()) };
     assert!(!found.is_null(), "{name:?} is in the system library");
-    // SAFETY: A pointer to a function has the size of a pointer; its type is as the caller says.
+    // SAFETY: A function pointer has the size of a pointer; its type is as required from the caller.
     unsafe { std::mem::transmute_copy(&found) }
 }
 
@@ -75,14 +75,14 @@ unsafe fn system<F: Copy>(name: &CStr) -> F {
 unsafe extern "C" fn pwrite64(file: c_int, from: *const c_void, length: usize, at: i64) -> isize {
     type Write = unsafe extern "C" fn(c_int, *const c_void, usize, i64) -> isize;
     if is_full(file) {
-        // SAFETY: The place of the error is this thread's.
+        // SAFETY: The location of the error number belongs to this thread.
         unsafe { *__errno_location() = ENOSPC };
         return -1;
     }
     // SAFETY: The arguments are those of the caller.
     let written = unsafe { system::<Write>(c"pwrite64")(file, from, length, at) };
     if let (Ok(length), Some((recording, name))) = (usize::try_from(written), recorded(file)) {
-        // SAFETY: As many bytes were written from there.
+        // SAFETY: The write has read this many bytes from there.
         let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), length) }.to_vec();
         let at = u64::try_from(at).expect("a place in the file");
         recording.note(Op::Write { name, at, bytes });

@@ -9,7 +9,7 @@ use crate::index::folder::IndexFolder;
 use crate::index::record_index::{Index, IndexOptions};
 use crate::index::shared::{IndexConfig, LARGE_TAIL};
 
-/// Opens an index with large tails, and adds so many records without movements.
+/// Opens an index with large tails, and adds the given number of records without movements.
 fn with_records(count: usize) -> (Index, Model) {
     let mut model = Model::random(count as u64, 3);
     for record in &mut model.records {

@@ -1,11 +1,11 @@
-//! Indexes that do not belong to the log: each is removed, and the next one begins empty.
+//! Openings of indexes: one that does not belong to the log is removed, and a new one begins empty.
 
 use super::memory_folder::MemoryFolder;
 use super::model::{Model, TestLog};
 use super::{fill, open, written};
 use crate::index::opening::{DiscardReason, IndexOrigin};
 
-/// Opens an index beside another log, and returns the reason for which it was removed.
+/// Opens an index beside another log, and returns the reason why the index was removed.
 fn discarded(model: &Model, log: TestLog) -> DiscardReason {
     let folder = written(model);
     folder.damage("manifest", |_| {});
@@ -92,7 +92,7 @@ fn an_index_of_other_records_in_a_longer_log_is_removed() {
 fn an_older_index_is_kept_and_continued() {
     let whole = Model::random(200, 1);
     let folder = written(&whole.upto(77));
-    // The log went its own way only after the indexed records.
+    // The log differs from the other one only after the indexed records.
     let log = TestLog {
         fork: (77, 1),
         ..whole.log

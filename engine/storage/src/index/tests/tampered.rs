@@ -9,7 +9,7 @@ use crate::index::opening::{DiscardReason, IndexOrigin};
 /// The distance of the bytes that are changed with all look-ups repeated: a step that meets each place of small fields.
 const STEP: usize = 61;
 
-/// A small index with runs of several levels.
+/// Returns a small index with runs of several levels.
 fn index() -> (Model, MemoryFolder) {
     let model = Model::random(100, 11);
     let folder = written(&model);
