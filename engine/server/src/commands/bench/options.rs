@@ -71,7 +71,7 @@ pub(in crate::commands) struct BenchOptions {
     /// Process of the server, if it runs on this machine: its processor time and its writes are measured, too
     #[arg(long, value_name = "PID", requires = "key")]
     pub(super) process: Option<u32>,
-    /// Reach the own server over a Unix socket
+    /// Connect to the started server over a Unix socket
     #[arg(long, conflicts_with_all = ["url", "socket"])]
     pub(super) unix: bool,
     /// Folder for the temporary database; its disk is measured too
@@ -157,7 +157,7 @@ impl BenchOptions {
             .collect()
     }
 
-    /// The members of each economy.
+    /// Returns the number of members of each economy.
     pub(super) fn members(&self) -> u64 {
         self.accounts.checked_div(self.economies).unwrap_or(0)
     }
@@ -167,7 +167,7 @@ impl BenchOptions {
         Sampler::new(self.seed, self.economies, self.members(), self.distribution)
     }
 
-    /// The time of each measurement.
+    /// Returns the time of each measurement.
     pub(super) fn measured(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
