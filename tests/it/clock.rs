@@ -301,7 +301,7 @@ fn later(ms: u64) -> TimeSource {
     let source = clock::system();
     let span = Duration::from_millis(ms);
     let start = source.read();
-    // After a reboot the time off is known only by the wall clock.
+    // After a reboot only the wall clock shows how long the machine was off.
     TimeSource::new("another boot", move || {
         let Reading { wall, elapsed } = source.read();
         Reading {
@@ -357,7 +357,7 @@ async fn the_clock_is_shown_and_set_on_the_command_line() {
     place_hold(&mut guild, "held", 3_600).await;
     drop(guild);
     let file = server.file();
-    // The serving process answers and continues by the time it has.
+    // The process that serves the file answers, and continues with the time of the file.
     let (ok, shown, _) = bursar(&["clock", "show", "--json"], &file);
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert!(

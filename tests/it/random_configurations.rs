@@ -176,7 +176,7 @@ fn auction() -> BoxedStrategy<Case> {
     of_game("auction", config.boxed(), call.boxed())
 }
 
-/// A plugin with one action without arguments, called once a day.
+/// Returns a plugin with one action without arguments, called once a day.
 fn once_a_day(
     plugin: &'static str,
     config: BoxedStrategy<Value>,

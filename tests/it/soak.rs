@@ -13,7 +13,7 @@ use crate::server_process::ServerProcess;
 use crate::support::{GUILD, assert_audit_passes, currency, upload};
 use crate::wait::{POLL_INTERVAL, TIMEOUT};
 
-/// Every malicious action of the test plugin, with its arguments.
+/// Returns every malicious action of the test plugin, with its arguments.
 fn tricks() -> Vec<(&'static str, Value)> {
     let coins = json!({"asset": "coin", "amount": 10});
     let loot = json!({"from": "user:2", "asset": "coin", "amount": 100});

@@ -438,7 +438,7 @@ impl GuildClient {
     }
 }
 
-/// A child process compiles components, as in production. Here it is the binary built for the tests.
+/// Returns the compiler of production, a child process. Its program is the binary built for the tests.
 fn compiler() -> Compiler {
     Compiler::child(binary().to_owned(), vec!["compile-component".into()])
 }

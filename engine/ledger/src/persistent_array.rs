@@ -1,14 +1,14 @@
-//! An array whose copies share what neither changes.
+//! A persistent array: a copy and its original share each part until one of them changes it.
 
 use std::sync::Arc;
 
-/// The number of elements of a leaf, and of the children of a branch.
+/// The most elements of a leaf, and the most children of a branch.
 ///
-/// The first change after a copy copies one node of each level. Copying a branch counts each of its children, most of
-/// them in another cache line, so wide nodes cost more than the levels that they save.
+/// The first change after a copy copies one node of each level. The copy of a branch raises the reference count of each
+/// child, most of them in a cache line of its own, so wide nodes cost more than the levels that they save.
 const WIDTH: usize = 1 << BITS;
 
-/// The bits of an index that choose a child or an element of one node.
+/// The number of bits of an index that choose a child or an element of one node.
 const BITS: u32 = 4;
 
 /// An array of elements that are found by their index. Elements are added at its end and changed in place.
@@ -124,7 +124,7 @@ fn extended<T: Clone>(elements: &[T], element: T) -> Arc<[T]> {
     elements.iter().cloned().chain([element]).collect()
 }
 
-/// Returns the place of an index in a node of a level.
+/// Returns the position of an index within a node of a level.
 fn place(index: usize, level: u32) -> usize {
     let shift = BITS.saturating_mul(level);
     index.checked_shr(shift).unwrap_or(0) & WIDTH.saturating_sub(1)

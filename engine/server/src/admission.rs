@@ -1,4 +1,5 @@
-//! Admission of work that occupies something: so many units in all, and so many for each key, such as an economy.
+//! Admission of work that occupies units of something, with a limit for all keys together and one for each key, such as
+//! an economy.
 //!
 //! Work that does not fit is rejected, or waits in order of arrival. It waits for the units of its key first: as long as
 //! those are not free it holds nothing, and so does not delay other keys.
@@ -74,7 +75,7 @@ type Ticket = u64;
 struct Units<K> {
     used: usize,
     keys: HashMap<K, KeyUnits>,
-    /// The requests that have the units of their key.
+    /// The requests that have the units of their key, and wait for those of all keys.
     line: BTreeMap<Ticket, (K, Waiter)>,
     waiting: usize,
     next: Ticket,
@@ -134,7 +135,7 @@ impl<K: Hash + Eq + Clone> Admission<K> {
         Ok(self.permit(key, units, None))
     }
 
-    /// Waits until units of a key are free. The limits must be at least as large.
+    /// Waits until units of a key are free. No limit may be smaller than `units`.
     pub(crate) async fn acquire(&self, key: &K, units: usize) -> Result<Permit<K>, Full> {
         let (ticket, granted) = {
             let mut held = self.parts.lock();

@@ -27,17 +27,17 @@ impl Secret {
         })
     }
 
-    /// The id, which is not secret.
+    /// Returns the id, which is not secret.
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// The text of the key, for its holder only.
+    /// Returns the text of the key, for its holder only.
     pub fn reveal(&self) -> String {
         format!("bursar_{}_{}", self.id, self.secret)
     }
 
-    /// The hash of the secret.
+    /// Returns the hash of the secret.
     pub fn hash(&self) -> Digest {
         Digest::of(self.secret.as_bytes())
     }

@@ -53,7 +53,7 @@ pub struct PoolBounds {
 }
 
 impl BodyBounds {
-    /// The limits of a server: 48 MiB of bodies, which cost at most 384 MiB of memory.
+    /// Returns the limits of a server: 48 MiB of bodies, which cost at most 384 MiB of memory.
     pub const fn standard() -> Self {
         Self {
             small: PoolBounds {
@@ -115,12 +115,12 @@ impl BodyLimiter {
         }
     }
 
-    /// The number of bytes that are admitted now.
+    /// Returns the number of bytes that are admitted now.
     pub fn held(&self) -> usize {
         self.count.held.load(Ordering::Relaxed)
     }
 
-    /// The most bytes that were admitted at any time.
+    /// Returns the most bytes that were admitted at any time.
     pub fn peak(&self) -> usize {
         self.count.peak.load(Ordering::Relaxed)
     }

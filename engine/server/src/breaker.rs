@@ -156,8 +156,8 @@ impl Breaker {
         }
     }
 
-    /// The keyed hash of a caller. The key is a prefix of fixed length and the digest is not published, so a plain SHA-256
-    /// is enough.
+    /// Returns the keyed hash of a caller. The key is a prefix of fixed length and the digest is not published, so a
+    /// plain SHA-256 is enough.
     fn hash(&self, caller: &AccountId) -> u64 {
         let text = [&self.secret, caller.as_str().as_bytes()].concat();
         let digest = Digest::of(&text);

@@ -64,7 +64,7 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The code of a problem; empty if the body is no problem.
+    /// Returns the code of a problem; empty if the body is no problem.
     pub fn code(&self) -> String {
         self.json()
             .get("code")
@@ -257,7 +257,7 @@ impl Client {
     }
 }
 
-/// A header as text.
+/// Returns a header as text.
 fn text<B>(response: &hyper::Response<B>, name: &str) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }

@@ -75,7 +75,7 @@ impl Api {
     }
 }
 
-/// The resources of the API, in the order of its description.
+/// Returns the resources of the API, in the order of its description.
 fn resources() -> Vec<Resource> {
     vec![
         economies::routes(),

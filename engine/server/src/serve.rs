@@ -215,19 +215,19 @@ impl Server {
         })
     }
 
-    /// The TCP address on which the server listens.
+    /// Returns the TCP address on which the server listens.
     pub fn address(&self) -> Option<SocketAddr> {
         self.tcp
             .as_ref()
             .and_then(|listener| listener.local_addr().ok())
     }
 
-    /// The storage of the server.
+    /// Returns the storage of the server.
     pub fn storage(&self) -> &Storage {
         self.service.storage()
     }
 
-    /// The admin key, if this start has created the file. It is not stored.
+    /// Returns the admin key, if this start has created the file. It is not stored.
     pub fn admin_key(&self) -> Option<&str> {
         self.admin_key.as_deref()
     }
@@ -308,8 +308,8 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         })
 }
 
-/// The path of the owner's socket: next to the database file, or in the directory for temporary files if that path is
-/// too long for a socket.
+/// Returns the path of the owner's socket: next to the database file, or in the directory for temporary files if that
+/// path is too long for a socket.
 fn owner_socket(database: &Path) -> PathBuf {
     let absolute = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
     let path = beside(&absolute, "sock");

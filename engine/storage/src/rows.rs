@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Result, StorageError};
 
-/// A number that is never negative.
+/// Converts a number that must not be negative.
 pub(crate) fn unsigned(number: i64) -> Result<u64> {
     u64::try_from(number).map_err(|_| StorageError::damaged(0, "a number is below zero"))
 }
@@ -19,7 +19,7 @@ pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StorageError::damaged(0, error))
 }
 
-/// A whole number.
+/// Reads a whole number from a column.
 pub(crate) fn number(row: &Row, column: i32, record: u64) -> Result<i64> {
     match row.get_value(column)? {
         Value::Integer(number) => Ok(number),
@@ -27,7 +27,7 @@ pub(crate) fn number(row: &Row, column: i32, record: u64) -> Result<i64> {
     }
 }
 
-/// A number that may be absent.
+/// Reads a whole number from a column that may be null.
 pub(crate) fn number_or_none(row: &Row, column: i32, record: u64) -> Result<Option<i64>> {
     match row.get_value(column)? {
         Value::Null => Ok(None),
@@ -36,13 +36,13 @@ pub(crate) fn number_or_none(row: &Row, column: i32, record: u64) -> Result<Opti
     }
 }
 
-/// A number that is never negative.
+/// Reads a number that must not be negative from a column.
 pub(crate) fn count(row: &Row, column: i32, record: u64) -> Result<u64> {
     let number = number(row, column, record)?;
     u64::try_from(number).map_err(|_| StorageError::damaged(record, "a number is below zero"))
 }
 
-/// Bytes.
+/// Reads bytes from a column.
 pub(crate) fn bytes(row: &Row, column: i32, record: u64) -> Result<Vec<u8>> {
     match row.get_value(column)? {
         Value::Blob(bytes) => Ok(bytes),
@@ -50,8 +50,8 @@ pub(crate) fn bytes(row: &Row, column: i32, record: u64) -> Result<Vec<u8>> {
     }
 }
 
-/// Returns a text. It is selected as a blob, because libsql cuts a text at its first zero byte and panics if
-/// it is not UTF-8.
+/// Reads a text from a column, which must be selected as a blob: libsql cuts a text at its first zero byte, and panics
+/// if it is not UTF-8.
 pub(crate) fn string(row: &Row, column: i32, record: u64) -> Result<String> {
     match row.get_value(column)? {
         Value::Blob(bytes) => String::from_utf8(bytes)

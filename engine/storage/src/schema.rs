@@ -17,7 +17,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_log.sql")];
 /// The number of the first of these schemas. Those before it are of builds that kept rows instead of frames.
 const FIRST: i64 = 4;
 
-/// The stamp of a file.
+/// Returns the stamp of a file.
 pub(crate) fn stamp(database: &Database) -> Result<Stamp, StorageError> {
     database.number("PRAGMA user_version").map(Stamp::of_sql)
 }
@@ -103,7 +103,7 @@ fn parts(database: &Database) -> Result<BTreeSet<(String, String)>, StorageError
     Ok(parts)
 }
 
-/// The newest schema that this version knows.
+/// Returns the newest schema that this version knows.
 pub(crate) fn newest() -> i64 {
     let migrations = i64::try_from(MIGRATIONS.len()).expect("there are few migrations");
     FIRST + migrations - 1

@@ -73,8 +73,8 @@ struct EconomyLookup<'a> {
 
 impl<'a> EconomyLookup<'a> {
     fn with(plugin: &LoadedPlugin, books: &'a Books, name: &PluginName) -> Self {
-        // A plugin cannot be installed under a name with which an account's name is too long. It then opens
-        // no accounts.
+        // With a long plugin name, the name of one of its accounts can be too long. Such a plugin cannot be
+        // installed, so it opens no accounts.
         let choice = plugin.component_choice(name, Digest::ZERO);
         let mut own = choice.map_or_else(|_| Vec::new(), |choice| choice.accounts);
         own.push(AccountId::of_plugin(name));

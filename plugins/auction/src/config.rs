@@ -68,7 +68,7 @@ pub(crate) mod tests {
         serde_json::from_str(text).expect("a configuration")
     }
 
-    /// The arguments of `open` for one unit of an asset.
+    /// Returns the arguments of `open` for one unit of an asset.
     pub(crate) fn open(asset: &str, lasts_s: u64) -> OpenArguments {
         let text =
             format!(r#"{{"asset": "{asset}", "amount": 1, "reserve": 100, "lasts_s": {lasts_s}}}"#);

@@ -160,7 +160,7 @@ impl TryFrom<String> for Hand {
 pub(crate) mod tests {
     use super::*;
 
-    /// A hand from one letter for each card.
+    /// Returns a hand from one letter for each card.
     pub(crate) fn hand(letters: &str) -> Hand {
         Hand::try_from(letters.to_owned()).expect("cards")
     }

@@ -250,7 +250,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::cards::tests::hand;
 
-    /// A game with a stake of 10 and these cards.
+    /// Returns a game with a stake of 10 and these cards.
     pub(crate) fn game(player: &str, dealer: char) -> Game {
         let id = "00000000-0000-7000-8000-000000000000";
         let id: HoldId = serde_json::from_value(id.into()).expect("an id");

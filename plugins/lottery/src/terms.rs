@@ -105,7 +105,7 @@ impl RoundTerms {
 pub(crate) mod tests {
     use super::*;
 
-    /// A configuration with a ticket price of 10 coins.
+    /// Returns a configuration with a ticket price of 10 coins.
     pub(crate) fn config(more: &str) -> Config {
         let text = format!("{{\"asset\": \"coin\", \"price\": 10{more}}}");
         serde_json::from_str(&text).expect("a configuration")
@@ -121,7 +121,7 @@ pub(crate) mod tests {
         name.parse().expect("a name")
     }
 
-    /// The terms of a configuration with the defaults.
+    /// Returns the terms of a configuration with the defaults.
     pub(crate) fn terms() -> RoundTerms {
         config("").terms()
     }

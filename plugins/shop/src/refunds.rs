@@ -243,7 +243,7 @@ mod tests {
         paid.map_err(|decline| decline.code())
     }
 
-    /// The number of units that a member must have to return a purchase.
+    /// Returns the number of units that a member must have to return a purchase.
     fn needed(purchases: &Purchases, number: u64) -> u64 {
         let taken = purchases.clone().take(number, 0).expect("it is open");
         taken.needed().expect("so many can be").get()

@@ -1,4 +1,4 @@
-//! Test a built plugin in an economy in memory.
+//! Tests of a built plugin in an economy in memory.
 //!
 //! The component, the sandbox and the ledger are the real ones. A component that loads here also loads on a
 //! server, a call uses the same fuel, and all rules of the ledger apply. Nothing is written to disk. An economy is
@@ -25,7 +25,7 @@
 //! ```
 //!
 //! A mistake in a test panics with the reason, such as a component that does not load, a missing account or an
-//! amount of 0. A decline of the plugin or a rejection of the ledger does not panic: [`TestCall`] has it.
+//! amount of 0. A decline of the plugin or a rejection of the ledger does not panic: it is in the [`TestCall`].
 
 mod test_call;
 

@@ -1,4 +1,4 @@
-//! The figures of a run, and those that are expected.
+//! The figures of a run, and the expected figures.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::callgrind::Profile;
 use crate::scenario::TRANSFERS;
 
-/// The parts that are measured, and the functions whose instructions they are.
+/// The measured parts, each with the function whose instructions are counted.
 const PARTS: &[(&str, &str)] = &[
     ("front", "instructions::pipe::poll_connection"),
     ("echo", "instructions::pipe::poll_echo"),
@@ -56,8 +56,8 @@ impl Figures {
         std::fs::write(path(), self.to_string()).unwrap();
     }
 
-    /// Returns a line for each part that differs by more than the margin. Fewer instructions count, too: the figure
-    /// would otherwise hide a later rise.
+    /// Returns a line for each part that differs by more than the margin. A fall is reported, too: an expected figure
+    /// that is too high would hide a later rise.
     pub(crate) fn differences(&self, expected: &Self) -> Vec<String> {
         let mut differences = Vec::new();
         for (part, count) in &self.0 {

@@ -53,6 +53,6 @@ fn main() -> ExitCode {
     if differences.is_empty() {
         return ExitCode::SUCCESS;
     }
-    println!("If the change is meant, write the new figures: make instructions UPDATE_EXPECT=1");
+    println!("If the change is intended, write the new figures: make instructions UPDATE_EXPECT=1");
     ExitCode::FAILURE
 }

@@ -81,7 +81,7 @@ pub(crate) fn poll_connection(connection: &mut dyn FnMut() -> Poll<()>) -> Poll<
     connection()
 }
 
-/// Polls the connection of the comparison.
+/// Polls the connection to the echo handler, with which the server is compared.
 #[inline(never)]
 pub(crate) fn poll_echo(connection: &mut dyn FnMut() -> Poll<()>) -> Poll<()> {
     black_box("echo");
@@ -99,7 +99,7 @@ pub(crate) fn poll_preparation(connection: &mut dyn FnMut() -> Poll<()>) -> Poll
 pub(crate) type PollConnection = fn(&mut dyn FnMut() -> Poll<()>) -> Poll<()>;
 
 impl Pipe {
-    /// Sends a request and returns the whole response. All time of the connection is spent in `poll`.
+    /// Sends a request and returns the whole response. The connection runs inside `poll` only.
     pub(crate) async fn exchange(
         &self,
         mut connection: Pin<&mut impl Future<Output = ()>>,

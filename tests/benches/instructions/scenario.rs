@@ -19,13 +19,13 @@ use serde_json::{Value, json};
 
 use crate::pipe::{Pipe, PollConnection, poll_connection, poll_echo, poll_preparation, request};
 
-/// The transfers that are measured. Each is a commit of its own.
+/// The number of measured transfers. Each is a commit of its own.
 pub(crate) const TRANSFERS: u64 = 256;
 
-/// The transfers before them, after which caches and buffers have their size.
+/// The number of transfers before the measured ones. After them caches and buffers have their final size.
 const WARM_UP: u64 = 32;
 
-/// The time of all clocks. Those of the machine are read in a way that valgrind does not know.
+/// The time of all clocks. Valgrind does not support the way in which those of the machine are read.
 const TIME: Duration = Duration::from_hours(500_000);
 
 const GUILD: &str = "/v1/economies/guild";
@@ -57,7 +57,7 @@ fn setup(database: PathBuf) -> Setup {
     }
 }
 
-/// Runs the scenario. The connection is polled by functions of their own, whose names are in the profile.
+/// Runs the scenario. Each phase polls the connection through a function of its own, whose name is in the profile.
 pub(crate) fn run() {
     // One thread, so that the order of events is the same each time.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -4,7 +4,7 @@
 use super::source::{self, Source};
 use crate::named_tests;
 
-/// The last command of `.ci/run`, as words.
+/// Returns the last command of `.ci/run`, as words.
 fn long_run() -> Vec<String> {
     let script = std::fs::read_to_string(source::root().join(".ci/run")).unwrap();
     let command = script.replace("\\\n", " ");

@@ -48,7 +48,8 @@ pub(super) fn check(block: &Block, output: &str, place: &str) {
     }
 }
 
-/// True if a value is as shown. `"…"` stands for any value, and as an item or a member for any others.
+/// Returns true if a value is as shown. `"…"` stands for any value, and as an item or a member for any
+/// others.
 fn is_like(shown: &Value, value: &Value) -> bool {
     match (shown, value) {
         (Value::String(text), _) if text == "…" => true,
@@ -78,7 +79,7 @@ fn are_like(shown: &[Value], items: &[Value]) -> bool {
     pairs.all(|(shown, item)| is_like(shown, item))
 }
 
-/// True if a line is as shown; `…` stands for any text.
+/// Returns true if a line is as shown; `…` stands for any text.
 fn is_text_like(shown: &str, line: &str) -> bool {
     let mut rest = line.trim();
     let parts = shown.trim().split('…');

@@ -35,7 +35,7 @@ pub(super) struct Start {
 }
 
 impl Site {
-    /// A server on a new file.
+    /// Creates a server on a new file.
     pub(super) async fn new() -> Self {
         let mut site = Self::in_folder(tempfile::tempdir().unwrap(), String::new());
         let server = site.serve().await;
@@ -44,7 +44,7 @@ impl Site {
         site
     }
 
-    /// A server on a copy of the file of another site.
+    /// Creates a server on a copy of the file of another site.
     pub(super) async fn copy_of(start: &Start) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(

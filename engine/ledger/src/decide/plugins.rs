@@ -48,8 +48,8 @@ pub(super) fn set_plugin(
     let present = found.map(|found| &*found.installation);
     let (id, component, requested) = choose_component(books, plugin, patch, present)?;
     check_unchanged(plugin, patch, found, component)?;
-    // Grants and the switch were given to one component; another one starts without them unless it follows
-    // by itself.
+    // Grants and the switch were given to one component. Another one starts without them, unless it is an
+    // automatic update.
     let is_replaced = |present: &Installation| present.component != component;
     let continued = present.filter(|present| !is_replaced(present) || patch.follows.is_some());
     let grants = resolve_grants(patch, &requested, continued.map(|present| &present.grants))?;
@@ -130,7 +130,7 @@ fn check_unchanged(
 ) -> Result<(), Rejection> {
     let checked = patch.checked_against.filter(|_| patch.component.is_none());
     let component_matches = checked.is_none_or(|checked| checked == component);
-    // An automatic update was checked against the version that it names, by `may_follow`.
+    // `can_update` has compared the version of an automatic update already.
     let seen = patch.as_of.filter(|_| patch.follows.is_none());
     let version_matches =
         seen.is_none_or(|version| found.is_some_and(|found| found.version == version));

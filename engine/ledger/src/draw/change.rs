@@ -10,12 +10,12 @@ use crate::id::{AccountId, HoldId, PluginName};
 /// The draws of a call, as a record keeps them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DrawUse {
-    /// The origin.
+    /// The origin of the draws.
     #[serde(flatten)]
     pub origin: DrawOrigin,
     /// The number of draws in the record.
     pub draws: u32,
-    /// True if the call did not complete, so that another try with the same key uses the origin again.
+    /// True if the call did not commit, so that the next attempt under its key draws from the same origin.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bound: bool,
 }
@@ -44,7 +44,7 @@ pub enum DrawChange {
         /// The nonces.
         nonces: Vec<u64>,
     },
-    /// Another server seed is active, and the one after it is committed to.
+    /// The next server seed is active, and the commitment to the one after it is public.
     SeedRotated {
         /// The number of the active seed.
         active: u64,

@@ -23,7 +23,8 @@ const GAME: &str = "
     call R game user:2; R draw 6; R reply
 ";
 
-/// A call that uses nearly every host function, before its commit. Comments number its exchanges.
+/// Returns a call that uses nearly every host function, before its commit. Comments number its
+/// exchanges.
 fn played() -> (World, CallResult) {
     let mut world = World::after(GAME);
     world.run(
@@ -54,7 +55,7 @@ fn verdict(world: &World, result: &CallResult) -> Verdict {
     decide(Some(&world.books), world.at(), &act)
 }
 
-/// The result with one value in it replaced.
+/// Returns the result with one value in it replaced.
 fn forged(result: &CallResult, pointer: &str, value: Value) -> CallResult {
     let mut text = serde_json::to_value(result).expect("it is JSON");
     let place = text.pointer_mut(pointer);

@@ -203,7 +203,7 @@ pub(super) fn ask() -> impl Strategy<Value = HostRequest> + Clone {
     ]
 }
 
-/// A hold that some call may have placed.
+/// Returns a hold that some call may have placed.
 fn placed() -> impl Strategy<Value = HoldId> + Clone {
     (select(KEYS.to_vec()), 0..2_u8).prop_map(|(key, index)| call_id(key).hold(index))
 }

@@ -73,7 +73,7 @@ fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) ->
     serde_json::from_str(&json).expect("JSON reads back")
 }
 
-/// A decision as a log keeps it: movements in columns, changes as JSON.
+/// Returns a decision as a log keeps it: movements in columns, changes as JSON.
 fn recorded(decision: &Decision) -> Decision {
     let changes: Vec<Change> = decision.changes().iter().map(through_json).collect();
     Decision::recorded(decision.movements().to_vec(), changes)
@@ -418,7 +418,7 @@ fn plugin_of(act: &Act) -> Option<&PluginName> {
     }
 }
 
-/// The installation, the state, the holds and the counters of a plugin.
+/// Returns the installation, the state, the holds and the counters of a plugin.
 fn own(books: &Books, name: &PluginName) -> impl PartialEq + Debug + use<> {
     let holds = books.holds_after(None, None);
     let holds = holds.filter(|(_, hold)| hold.plugin.as_ref() == Some(name));

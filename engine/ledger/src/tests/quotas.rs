@@ -429,7 +429,7 @@ fn unlimited(books: &Books) -> Books {
     books
 }
 
-/// The quota for which an act was refused.
+/// Returns the quota for which an act was refused.
 pub(super) fn refused_for(verdict: &Verdict) -> Option<Quota> {
     let (Verdict::Rejected(rejection) | Verdict::RejectedWith(rejection, _)) = verdict else {
         return None;

@@ -189,7 +189,7 @@ fn posting() -> impl Strategy<Value = Posting> + Clone {
     between(&names, &names)
 }
 
-/// A payment by a member.
+/// Returns a payment by a member.
 fn payment() -> impl Strategy<Value = Posting> + Clone {
     between(&["user:1", "user:2"], &["plugin:shop", "user:3"])
 }

@@ -328,7 +328,7 @@ impl World {
     }
 }
 
-/// The request of a call. Its name in the script is also its idempotency key.
+/// Returns the request of a call. Its name in the script is also its idempotency key.
 pub(super) fn call_request(key: &str, plugin: &str, caller: &str) -> CallRequest {
     CallRequest {
         id: call_id(key),
@@ -345,7 +345,7 @@ pub(super) fn call_request(key: &str, plugin: &str, caller: &str) -> CallRequest
     }
 }
 
-/// The id of a call with this name.
+/// Returns the id of a call with this name.
 pub(super) fn call_id(name: &str) -> CallId {
     let bytes = *Digest::of(name.as_bytes()).as_bytes();
     let (id, _) = bytes

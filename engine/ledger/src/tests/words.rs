@@ -405,7 +405,7 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-/// A value of state; `x*100` is a hundred times `x`.
+/// Returns a value of state; `x*100` is a hundred times `x`.
 fn value(text: &str) -> String {
     match text.split_once('*') {
         Some((part, times)) => part.repeat(id(times)),

@@ -73,7 +73,7 @@ impl Tally {
         self.calls > 0 && self.failed() >= self.calls.div_ceil(2)
     }
 
-    /// The evidence for the record of a switch-off.
+    /// Returns the evidence for the record of a switch-off.
     pub(super) fn evidence(&self, reason: SwitchOffReason, callers: usize) -> SwitchOffEvidence {
         SwitchOffEvidence {
             reason,
@@ -154,7 +154,7 @@ impl Window {
         Some(all.evidence(reason, failing))
     }
 
-    /// The number of callers in the sample, and of those with mostly failed calls.
+    /// Returns the number of callers in the sample, and of those with mostly failed calls.
     pub(super) fn callers(&self) -> (usize, usize) {
         let mut both = self.older.callers.clone();
         for (caller, (calls, failures)) in &self.newer.callers {

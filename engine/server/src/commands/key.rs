@@ -151,7 +151,7 @@ impl Key {
     }
 }
 
-/// The key with its secret, from the response to its creation or rotation.
+/// Returns the key with its secret, from the response to its creation or rotation.
 fn secret(body: &Value) -> Result<&str, CommandError> {
     let key = body.get("key").and_then(Value::as_str);
     key.ok_or_else(|| CommandError::new("internal error: the response has no secret"))
@@ -338,7 +338,7 @@ async fn write(service: &Service, change: KeyChange) -> Result<Answer, ServiceEr
     write_key(service, "owner", id, patch, mode).await
 }
 
-/// The body of a successful answer, or the error of a rejection.
+/// Returns the body of a successful answer, or the error of a rejection.
 fn body_of(answer: &Answer) -> Result<Value, CommandError> {
     let body: Value = serde_json::from_slice(&answer.body).map_err(CommandError::new)?;
     if answer.status < 300 {
@@ -378,7 +378,7 @@ async fn apply_served(mut client: Client, change: KeyChange) -> Result<Value, Co
 
 const KEY_EXISTS: &str = "a key with this name exists already; choose another --name";
 
-/// The error for a problem of the API.
+/// Returns the error for a problem of the API.
 fn rejection(problem: &Value) -> CommandError {
     if problem.get("code").and_then(Value::as_str) == Some("key_exists") {
         return CommandError::new(KEY_EXISTS);

@@ -23,14 +23,14 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandErr
     Ok(output)
 }
 
-/// The compiler of components: this program in a child process.
+/// Returns the compiler of components: this program in a child process.
 pub(super) fn compiler() -> Result<Compiler, CommandError> {
     let program = std::env::current_exe().map_err(CommandError::new)?;
     let arguments = vec!["compile-component".into()];
     Ok(Compiler::child(program, arguments))
 }
 
-/// A plugin host with the limits of a server and without a cache.
+/// Returns a plugin host with the limits of a server and without a cache.
 pub(super) fn host() -> Result<PluginHost, CommandError> {
     PluginHost::new(Limits::standard(), compiler()?, None).map_err(CommandError::new)
 }

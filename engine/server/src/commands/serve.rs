@@ -159,7 +159,7 @@ fn group(name: &str) -> Result<u32, CommandError> {
     group_id(name, &groups).map_err(CommandError::new)
 }
 
-/// The error of a shutdown that did not end within its deadline.
+/// Returns the error of a shutdown that did not end within its deadline.
 fn late(left: &str) -> String {
     format!(
         "the stop deadline has passed before these ended: {left}. No acknowledged request is lost; start the \

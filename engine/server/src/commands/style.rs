@@ -56,7 +56,7 @@ pub(super) fn remark(text: impl Display) {
     anstream::eprintln!("{}", Printable(text));
 }
 
-/// True if standard error is a terminal, on which a line can be replaced.
+/// Returns true if standard error is a terminal, on which a line can be replaced.
 pub(super) fn shows_status() -> bool {
     std::io::stderr().is_terminal()
 }

@@ -135,7 +135,7 @@ pub(super) async fn transfer(
     }
 }
 
-/// An upper bound for the bytes of most results.
+/// The number of bytes that are reserved for each result. Most results need less.
 const RESULT_BYTES: usize = 512;
 
 /// The transfers of a batch that was read.

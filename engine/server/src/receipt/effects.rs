@@ -222,7 +222,7 @@ impl<'a> RequestedEffects<'a> {
         }
     }
 
-    /// The postings and changes of a call that was applied.
+    /// Returns the postings and changes of a call that was applied.
     fn if_applied(mut self) -> (Vec<Posting>, Vec<Change>) {
         let plugin = &self.receipt.call.request.plugin;
         let writes = self.writes.into_iter().map(|(key, value)| {
@@ -237,8 +237,8 @@ impl<'a> RequestedEffects<'a> {
         (self.postings, self.changes)
     }
 
-    /// The changes of a call that was not applied: its draws are used up, and if it ended after a draw, the holds that
-    /// it had secured are released.
+    /// Returns the changes of a call that was not applied: its draws are used up, and if it ended after a draw, the
+    /// holds that it had secured are released.
     fn if_not_applied(self) -> (Vec<Posting>, Vec<Change>) {
         let call = &self.receipt.call;
         let mut changes: Vec<Change> = draw_use(call).into_iter().collect();
@@ -254,8 +254,8 @@ fn released(hold: HoldId) -> Change {
     Change::HoldEnded { hold, end }
 }
 
-/// The change for the draws of a call, in this attempt or an earlier one. The draws stay bound to the call for another
-/// attempt if it was aborted, or if its schedule still has to run.
+/// Returns the change for the draws of a call, in this attempt or an earlier one. The draws stay bound to the call for
+/// another attempt if it was aborted, or if its schedule still has to run.
 fn draw_use(call: &CallResult) -> Option<Change> {
     let bound = match call.ending {
         CallEnding::Broken { .. } => true,

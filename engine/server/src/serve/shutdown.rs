@@ -41,7 +41,7 @@ impl Shutdown {
         }
     }
 
-    /// The time at which a number of eighths of the deadline has passed.
+    /// Returns the time at which a number of eighths of the deadline has passed.
     fn eighths(&self, eighths: u32) -> Instant {
         self.started + self.patience * eighths / 8
     }

@@ -58,13 +58,13 @@ pub(super) struct Attempt {
 enum RunOutcome {
     Replayed(StoredAnswer),
     Failed(Box<FailedCall>, RunStats),
-    /// The result was submitted to the writer at a time, and the writer replies to the task.
+    /// The result was submitted to the writer at this time. The writer replies to the task.
     Submitted(CompletedRun, Instant),
     /// The writer did not accept the result.
     NotSubmitted(CompletedRun, SubmitError),
 }
 
-/// The place of a run's result. It is empty until the run has ended, and stays so if the run is dropped.
+/// The result of a run, for its task. It is empty until the run has ended, and stays empty if the run is dropped.
 type RunSlot = Arc<Mutex<Option<Result<RunOutcome, ServiceError>>>>;
 
 /// The result of a run before anything is submitted.
@@ -142,7 +142,7 @@ fn outcome(
     }
 }
 
-/// Returns true if the writer should have replied to a submitted result. It may still commit it.
+/// Returns true if the writer should have replied to a submitted result by now. The writer may still commit the result.
 fn is_overdue(slot: &RunSlot) -> bool {
     match &*open(slot) {
         Some(Ok(RunOutcome::Submitted(_, at))) => at.elapsed() >= ANSWER_PATIENCE,
@@ -151,7 +151,7 @@ fn is_overdue(slot: &RunSlot) -> bool {
 }
 
 impl Run {
-    /// Returns the job of a worker.
+    /// Turns the run into a job for a worker.
     fn into_job(self, slot: RunSlot, respond: SingleReplySender) -> WorkerJob {
         Box::new(move || {
             let service = self.service.clone();

@@ -74,7 +74,7 @@ impl Service {
         let name = (economy.clone(), call.plugin.clone());
         for attempt in 0..ATTEMPTS_MAX {
             if attempt > 0 {
-                self.parts.conflicts.count_again(economy, &call.plugin);
+                self.parts.conflicts.count_repeated(economy, &call.plugin);
             }
             // A call that has drawn is completed if possible, so it waits without a limit.
             let until = drawn.is_none().then_some(until);

@@ -22,7 +22,7 @@ pub(super) struct Conflicts {
 }
 
 impl Conflicts {
-    pub(super) fn count_again(&self, economy: &EconomyId, plugin: &PluginName) {
+    pub(super) fn count_repeated(&self, economy: &EconomyId, plugin: &PluginName) {
         let mut counts = self.open();
         let count = counts.entry((economy.clone(), plugin.clone())).or_default();
         count.ran_again = count.ran_again.saturating_add(1);

@@ -14,7 +14,7 @@ type Name = (EconomyId, PluginName);
 #[derive(Default)]
 pub(super) struct Gates(KeyedShares<Name, RwLock<()>>);
 
-/// The passage of a call through its gate. It ends when this is dropped.
+/// The right of a call to run. It ends when this is dropped.
 pub(super) struct GateGuard {
     // It is dropped before the share, which removes a gate that no guard holds.
     _mode: GateMode,

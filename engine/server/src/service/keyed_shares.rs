@@ -39,7 +39,7 @@ impl<K: Hash + Eq + Clone, V: Default> KeyedShares<K, V> {
 
     /// Reads the value of a key; none if the key has no users.
     pub(super) fn read<T>(&self, key: &K, read: impl FnOnce(&V) -> T) -> Option<T> {
-        // The map is locked meanwhile: another owner of the value would keep the last share from removing it.
+        // The value is read under the lock and not cloned: the last share would not remove a value with another owner.
         open(&self.values).get(key).map(|value| read(value))
     }
 

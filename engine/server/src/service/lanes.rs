@@ -2,9 +2,9 @@
 //! once the calls before it are committed.
 //!
 //! If each waited for the commit of the one before, calls that change the same data would commit one at a time, and a
-//! crowd of them would wait longer than a client does. In a lane they commit together. The writer repeats each of them as
-//! any other call, so a wrong expectation costs another attempt and nothing else: the calls after a stale one wait until
-//! all submitted ones have a reply, and then start from the published books.
+//! crowd of them would take longer than a client waits. In a lane they commit together. The writer repeats each of them
+//! as any other call, so a wrong expectation costs another attempt and nothing else: the calls after a stale one wait
+//! until all submitted ones have a reply, and then start from the published books.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::keyed_shares::{KeyShare, KeyedShares};
 
-/// The time after a conflict for which first attempts use the lane, too. Beside it they would make its calls stale.
+/// The time after a conflict in which first attempts use the lane, too. Outside of it they would make its calls stale.
 const CONTENDED_FOR: Duration = Duration::from_secs(1);
 
 /// A plugin in an economy.
@@ -30,7 +30,7 @@ struct Lane {
     /// One permit, for the call that runs.
     turns: Arc<Semaphore>,
     progress: Mutex<LaneProgress>,
-    /// Signalled when no submitted call is without a reply.
+    /// Signalled when all submitted calls have a reply.
     settled: Notify,
 }
 
@@ -141,7 +141,7 @@ impl LaneTurn {
         self.share.value().progress().ahead.clone()
     }
 
-    /// Counts the call as submitted. `ahead` are the books after it. The turn must last until it is submitted.
+    /// Counts the call as submitted. `ahead` are the books after it. The turn must last until the call is submitted.
     pub(super) fn submit(&self, ahead: Arc<Books>) -> LaneFlight {
         let mut progress = self.share.value().progress();
         progress.ahead = Some(ahead);

@@ -200,7 +200,7 @@ fn set_outcome(outcomes: &mut [RowOutcome], index: usize, outcome: RowOutcome) {
     }
 }
 
-/// The outcome of a row after the answer to one more of its requests.
+/// Returns the outcome of a row after the answer to one more of its requests.
 fn outcome_after(outcome: RowOutcome, answer: Result<Answer, ServiceError>) -> RowOutcome {
     let detail = match answer {
         Ok(answer) if answer.status < 300 => return outcome,
@@ -265,7 +265,7 @@ impl OpeningList {
         }
     }
 
-    /// The requests for a row: the creation of its account, if needed, and the issue.
+    /// Returns the requests for a row: the creation of its account, if needed, and the issue.
     fn requests(
         &self,
         row: &OpeningRow,
@@ -302,8 +302,8 @@ impl OpeningList {
         requests
     }
 
-    /// The body of the request that the record of a row stores. The name of the list is the `reference`, by which
-    /// statements can be filtered.
+    /// Returns the body of the request that the record of a row stores. The name of the list is the `reference`,
+    /// by which statements can be filtered.
     fn annotations(&self, row: &OpeningRow) -> Value {
         let mut body = Map::new();
         body.insert("account".into(), json!(row.account));
@@ -364,7 +364,7 @@ fn answer_or_key(
     }
 }
 
-/// The text of the key of the first row with an account and an asset, in any list.
+/// Returns the text of the key of the first row with an account and an asset, in any list.
 fn base_key(row: &OpeningRow) -> String {
     format!("opening/{}/{}", row.account, row.asset)
 }

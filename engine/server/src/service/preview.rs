@@ -97,12 +97,13 @@ impl Service {
         (verdict, bench.into_books())
     }
 
-    /// The time of a record that would be committed now. Records never have an earlier time.
+    /// Returns the time of a record that would be committed now. Records never have an earlier
+    /// time.
     pub fn now(&self) -> Timestamp {
         self.parts.storage.clock().now()
     }
 
-    /// The wall clock of the machine, which clients compare with their own clocks.
+    /// Returns the wall clock of the machine, which clients compare with their own clocks.
     pub fn wall(&self) -> Timestamp {
         self.parts.storage.clock().view().wall
     }

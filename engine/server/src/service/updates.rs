@@ -82,7 +82,7 @@ impl Service {
         Ok(())
     }
 
-    /// The installations that follow an older version of a component.
+    /// Returns the installations that follow an older version of a component.
     fn followers<'a>(
         &self,
         books: &'a Books,
@@ -130,7 +130,7 @@ impl Service {
         known.get(&component)?.version.parse().ok()
     }
 
-    /// The context of the request to update an installation.
+    /// Returns the context of the request to update an installation.
     fn update_context(
         &self,
         actor: &str,

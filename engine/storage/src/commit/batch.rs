@@ -37,8 +37,8 @@ pub(crate) struct NewRecord {
 /// The replies to the requests of a batch, in their order.
 pub(crate) type Replies = Vec<Result<Reply, SubmitError>>;
 
-/// The largest number of holds that one batch ends; others wait for the next batch. Their work is less than
-/// half of the work of a commit, in addition to that of its requests.
+/// The largest number of holds that one batch ends; others wait for the next batch. Their work is additional to
+/// that of the requests, and is less than half of the work that a commit may have.
 pub(crate) const HOLDS_ENDED_MAX: usize = 128;
 
 /// The actor in records of the writer's own acts.
@@ -173,7 +173,7 @@ impl Batch {
             let number = self.state.number(economy);
             let kept = match (self.kept_here(economy, key, request), number) {
                 (Some(kept), _) => Some(kept),
-                // An economy that is not open has no keys.
+                // An economy that was never opened has no keys.
                 (None, None) => None,
                 (None, Some(number)) => {
                     find(number, key.as_str(), request).map_err(BatchError::Log)?

@@ -25,7 +25,7 @@ pub(super) const FOOTER_PLACE: u64 = u64::MAX;
 /// The number of bytes that a start reads at once from a directory.
 const DIRECTORY_BUFFER: usize = 1 << 16;
 
-/// The offset of a page in its file.
+/// Returns the offset of a page in its file.
 pub(super) fn offset(page: u64) -> u64 {
     page.saturating_mul(PAGE_BYTES as u64)
 }

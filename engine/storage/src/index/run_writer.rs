@@ -81,7 +81,7 @@ impl<E: IndexEntry> RunWriter<E> {
     pub(super) fn push(&mut self, entry: &E) -> Result<(), IndexError> {
         if !self.page.push(entry) {
             self.seal_page()?;
-            // An entry is far shorter than an empty page.
+            // An empty page has space for any entry.
             self.page.push(entry);
         }
         if self.directory.firsts.len() as u64 == self.pages {

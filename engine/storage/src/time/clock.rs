@@ -215,7 +215,7 @@ impl Clock {
         stamp(self.advance().0)
     }
 
-    /// A file's clock compared with the wall clock.
+    /// Returns a file's clock compared with the wall clock.
     pub fn view(&self) -> ClockView {
         let (kept, reading) = self.advance();
         ClockView::new(kept, reading.wall)
@@ -324,7 +324,7 @@ impl Beginning {
         self.same_boot
     }
 
-    /// The latest time in the file.
+    /// Returns the latest time in the file.
     pub(crate) fn last(&self) -> Timestamp {
         self.last
     }

@@ -42,7 +42,7 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    /// A note that is written with others, outside of a server.
+    /// Creates a note that is written with others, outside of a server.
     pub(crate) fn of(place: WebhookPlace, delivery: Delivery) -> Self {
         Self {
             place,

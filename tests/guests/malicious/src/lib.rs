@@ -177,7 +177,7 @@ bursar_plugin::plugin! {
     odds: odds(),
 }
 
-/// Three statements of the odds of `play`: the true one, a higher one and a lower one.
+/// Returns three statements of the odds of `play`: the true one, a higher one and a lower one.
 fn odds() -> Vec<Odds> {
     let statement = |description, returns_ppm| Odds {
         action: "play",

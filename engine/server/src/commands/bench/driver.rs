@@ -95,7 +95,7 @@ impl Sending {
         Some(due)
     }
 
-    /// True if no further request will be sent.
+    /// Returns true if no further request will be sent.
     fn is_over(&self, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.begin);
         match (self.until, &self.times) {
@@ -105,7 +105,7 @@ impl Sending {
         }
     }
 
-    /// The time until the next request is due, in an open loop.
+    /// Returns the time until the next request is due, in an open loop.
     fn wait(&self, now: Instant) -> Option<Duration> {
         let due = self.begin.checked_add(self.times.as_ref()?.next())?;
         Some(due.saturating_duration_since(now))

@@ -39,7 +39,7 @@ impl Durability {
         })
     }
 
-    /// The warning if records do not reach a disk.
+    /// Returns the warning if records do not reach a disk.
     pub(super) fn warning(&self) -> Option<String> {
         let name = self.file_system.as_deref()?;
         IN_MEMORY.contains(&name).then(|| {
@@ -90,7 +90,7 @@ fn sync_time(folder: &Path) -> io::Result<Duration> {
     Ok(times.get(SYNCS / 2).copied().unwrap_or_default())
 }
 
-/// The bytes of all files below a folder.
+/// Returns the total size of all files below a folder, in bytes.
 pub(super) fn bytes_below(folder: &Path) -> io::Result<u64> {
     let mut bytes: u64 = 0;
     for entry in std::fs::read_dir(folder)? {

@@ -102,7 +102,7 @@ struct TransferAnswers {
 }
 
 impl RequestOutcome {
-    /// The outcome of operations that all succeeded.
+    /// Returns the outcome of operations that all succeeded.
     pub(super) fn success(succeeded: u64, records: u64) -> Self {
         Self {
             succeeded,
@@ -111,7 +111,7 @@ impl RequestOutcome {
         }
     }
 
-    /// The outcome of an answer to a request of this kind.
+    /// Returns the outcome of an answer to a request of this kind.
     pub(super) fn of(kind: RequestKind, answer: HttpAnswer<'_>) -> Self {
         let is_success = (200..300).contains(&answer.status);
         match kind {

@@ -102,7 +102,7 @@ impl LoadCounts {
         added.expect("all histograms have the same bounds");
     }
 
-    /// The operations that did not succeed.
+    /// Returns the number of operations that did not succeed.
     pub(super) fn refusals(&self) -> u64 {
         self.refused
             .values()

@@ -129,8 +129,7 @@ impl Measurement {
         SetUp::records(api, self.identity.run, self.options.economies)
     }
 
-    /// Stops the own server in order and starts it again, so that the load begins with complete files. Returns their
-    /// size.
+    /// Restarts the server if this run has started it, so that the load begins with complete files. Returns their size.
     fn restart(&mut self) -> Result<Option<u64>, CommandError> {
         let Some(own) = &mut self.own else {
             return Ok(None);
@@ -203,7 +202,7 @@ impl Measurement {
         Box::new(WorkSource::echo(addressee, self.options.sampler(), keys))
     }
 
-    /// Sends the load of an echo next to the work of this name. Sends nothing if the server has no echo.
+    /// Sends the load of the echo that belongs to the work `name`. Sends nothing if the server has no echo.
     fn echo_load(
         &self,
         driver: &mut Driver,
@@ -291,7 +290,7 @@ impl Measurement {
         }
     }
 
-    /// Stops the own server and returns the growth of its files.
+    /// Stops the server if this run has started it, and returns the growth of its files.
     fn kept(&mut self, before: Option<u64>) -> Result<Option<KeptBytes>, CommandError> {
         let (Some(own), Some(before)) = (&mut self.own, before) else {
             return Ok(None);

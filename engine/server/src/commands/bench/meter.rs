@@ -37,7 +37,7 @@ impl ServerPart {
         Self::Other,
     ];
 
-    /// The name in reports.
+    /// Returns the name in reports.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Front => "front",
@@ -48,7 +48,7 @@ impl ServerPart {
         }
     }
 
-    /// The part that a thread of this name belongs to.
+    /// Returns the part to which a thread with this name belongs.
     fn of_thread(name: &str) -> Self {
         match name {
             "writer" => Self::Writer,
@@ -127,7 +127,7 @@ impl ProcessUsage {
 }
 
 impl UsedBetween {
-    /// The processor time of all parts.
+    /// Returns the processor time of all parts.
     pub(super) fn all(&self) -> Duration {
         self.processor.values().sum()
     }
@@ -142,12 +142,12 @@ impl UsedBetween {
     }
 }
 
-/// The processor time of the calling thread.
+/// Returns the processor time of the calling thread.
 pub(super) fn own_thread_time() -> Option<Duration> {
     thread_time(Path::new("/proc/thread-self"))
 }
 
-/// The processor time of a thread, in nanoseconds where the kernel keeps them.
+/// Returns the processor time of a thread, in nanoseconds where the kernel keeps them.
 fn thread_time(thread: &Path) -> Option<Duration> {
     if let Ok(text) = std::fs::read_to_string(thread.join("schedstat"))
         && let Some(Ok(nanoseconds)) = text.split_whitespace().next().map(str::parse)
@@ -157,7 +157,7 @@ fn thread_time(thread: &Path) -> Option<Duration> {
     ticks(&std::fs::read_to_string(thread.join("stat")).ok()?)
 }
 
-/// The user and system time in a `stat` file.
+/// Returns the user and system time in a `stat` file.
 fn ticks(stat: &str) -> Option<Duration> {
     // The name of a process stands in parentheses and may contain any character.
     let (_, rest) = stat.rsplit_once(')')?;

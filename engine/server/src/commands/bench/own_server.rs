@@ -109,17 +109,17 @@ impl OwnServer {
         )))
     }
 
-    /// The process of the server.
+    /// Returns the process of the server.
     pub(super) fn process(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// The folder of the database.
+    /// Returns the folder of the database.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The database file.
+    /// Returns the database file.
     pub(super) fn database(&self) -> PathBuf {
         self.folder.path().join("bench.db")
     }

@@ -54,7 +54,8 @@ pub(super) fn pictures(results: &BenchResults) -> Vec<(&'static str, String)> {
     pictures
 }
 
-/// The latency by the share of requests, with more space for the slowest: each further 9 has the same width.
+/// Draws the latency by the share of requests, with more space for the slowest requests: each further 9 of a percentile
+/// has the same width.
 fn latencies(points: &[PointResult]) -> Chart {
     let place = |share: f64| -(1.0 - share).max(1e-5).log10();
     let line = |point: &PointResult| {
@@ -92,7 +93,7 @@ fn latencies(points: &[PointResult]) -> Chart {
     }
 }
 
-/// The rate by the number of connections, next to that of the echo.
+/// Draws the rate by the number of connections, next to the rate of the echo.
 fn rates(points: &[&PointResult]) -> Chart {
     let place = |point: &PointResult| {
         let connections = u32::try_from(point.connections).unwrap_or(u32::MAX);
@@ -240,7 +241,7 @@ impl Chart {
     }
 }
 
-/// The least and the greatest number of marks and points, never the same.
+/// Returns the smallest and the largest number of all marks and points. The two always differ.
 fn ends(marks: &[AxisMark], points: impl Iterator<Item = f64>) -> (f64, f64) {
     let all: Vec<f64> = marks.iter().map(|mark| mark.0).chain(points).collect();
     let least = all.iter().copied().fold(f64::INFINITY, f64::min);

@@ -20,7 +20,7 @@ pub(super) enum RequestKind {
 }
 
 impl RequestKind {
-    /// The operations of a request.
+    /// Returns the number of operations of a request.
     pub(super) fn operations(self) -> u64 {
         match self {
             Self::Move | Self::Read => 1,
@@ -45,7 +45,7 @@ pub(super) struct Addressee<'a> {
 }
 
 impl Addressee<'_> {
-    /// A path below an economy.
+    /// Returns a path below an economy.
     pub(super) fn path(self, rest: &str) -> Template {
         Template::of("/v1/economies/")
             .text(&economy_prefix(self.run))
@@ -53,12 +53,12 @@ impl Addressee<'_> {
             .text(rest)
     }
 
-    /// A `POST` with an idempotency key.
+    /// Returns a `POST` with an idempotency key.
     fn post(self, rest: &str, body: &Template) -> Template {
         Template::request("POST", &self.path(rest), self.bearer, true, body)
     }
 
-    /// A batch of transfers that are all of this form.
+    /// Returns a batch of transfers with these postings each.
     pub(super) fn batch(self, transfers: u64, postings: &Template) -> Template {
         let mut body = Template::of(r#"{"mode":"independent","transfers":["#);
         for number in 0..transfers {
@@ -81,7 +81,7 @@ impl Addressee<'_> {
     }
 }
 
-/// The postings of a transfer between two members.
+/// Returns the postings of a transfer between two members.
 pub(super) fn postings() -> Template {
     Template::of(r#"[{"from":"user:"#)
         .slot(Slot::Payer)
@@ -244,7 +244,7 @@ impl<'a> MemberSource<'a> {
         }
     }
 
-    /// The number of requests.
+    /// Returns the number of requests.
     pub(super) fn requests(&self) -> u64 {
         let each = match self.form {
             MemberForm::Open => self.members,

@@ -23,7 +23,7 @@ impl SendTimes {
         }
     }
 
-    /// The next time.
+    /// Returns the next time.
     pub(super) fn next(&self) -> Duration {
         let nanoseconds = u128::from(self.taken)
             .saturating_mul(NANOSECONDS)
@@ -41,7 +41,7 @@ impl SendTimes {
         Some(next)
     }
 
-    /// The times before the end that nothing has taken.
+    /// Returns the number of times before the end at which no request was sent.
     pub(super) fn left(&self, end: Duration) -> u64 {
         let all = end
             .as_nanos()

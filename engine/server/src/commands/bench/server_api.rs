@@ -44,7 +44,7 @@ impl ServerApi {
         Ok(version)
     }
 
-    /// True if the server has the echo route.
+    /// Returns true if the server has the echo route.
     pub(super) fn has_echo(&mut self) -> Result<bool, CommandError> {
         let body = json!({ "postings": [] });
         let answer = self.send("POST", crate::serve::ECHO_PATH, Some("echo"), &body)?;
@@ -113,7 +113,7 @@ impl ServerApi {
     }
 }
 
-/// An address for people.
+/// Returns an address as text for people.
 pub(super) fn shown(address: &Address) -> String {
     match address {
         Address::Tcp(address) => format!("http://{address}"),

@@ -17,17 +17,17 @@ use super::template::{KeyOrder, Keys, economy_name};
 use crate::client::Address;
 use crate::commands::error::CommandError;
 
-/// Connections that open accounts.
+/// The number of connections that open accounts.
 const OPENING_CONNECTIONS: usize = 32;
 
-/// Members that are paid in one batch.
+/// The number of members that one batch pays.
 const FUNDED_AT_ONCE: u64 = 1_024;
 
-/// Connections that store transfers before the measurement. The queue of the writer takes one such batch of an economy
-/// at a time, and may reject another one.
+/// The number of connections that store transfers before the measurement. The queue of the writer accepts one such
+/// batch of an economy at a time, and may reject a second one.
 const FILL_CONNECTIONS: usize = 1;
 
-/// Transfers in each batch of those.
+/// The number of transfers in each batch that is stored before the measurement.
 const FILL_BATCH: u64 = 8_192;
 
 /// The stock of the shop: more than any run sells.
@@ -75,7 +75,7 @@ impl RunIdentity {
     }
 }
 
-/// A server that is being set up.
+/// The preparation of a server for a run.
 pub(super) struct SetUp<'a> {
     pub(super) options: &'a BenchOptions,
     pub(super) address: &'a Address,
@@ -105,7 +105,7 @@ impl SetUp<'_> {
         let base = format!("/v1/economies/{}", economy_name(self.identity.run, number));
         let members = self.options.members();
         self.api.put(&base, &json!({}))?;
-        // Above the default only what is needed: another server may have members of its own.
+        // A quota exceeds its default only as far as the run needs, because the server may have other economies.
         let accounts = members.saturating_add(100).max(250_000);
         let quotas = json!({ "accounts": accounts, "balances": accounts.saturating_mul(4) });
         self.api.put(&format!("{base}/quotas"), &quotas)?;
@@ -200,7 +200,7 @@ impl SetUp<'_> {
         }
     }
 
-    /// The number of records of the run's economies.
+    /// Returns the number of records of the run's economies.
     pub(super) fn records(
         api: &mut ServerApi,
         run: u32,

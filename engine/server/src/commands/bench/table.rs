@@ -129,7 +129,7 @@ fn server(results: &BenchResults) -> String {
     )
 }
 
-/// The name of a value in JSON.
+/// Returns a value as text: its name in JSON.
 fn text(value: &impl serde::Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()

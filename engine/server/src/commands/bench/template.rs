@@ -167,12 +167,12 @@ fn write_hexadecimal(place: &mut [u8], mut number: u128) {
     }
 }
 
-/// The name of a run's economies, up to their number.
+/// Returns the part of economy names that all economies of a run share.
 pub(super) fn economy_prefix(run: u32) -> String {
     format!("bench-{run:08x}-")
 }
 
-/// The name of an economy.
+/// Returns the name of an economy.
 pub(super) fn economy_name(run: u32, number: u64) -> String {
     format!("{}{number:04}", economy_prefix(run))
 }

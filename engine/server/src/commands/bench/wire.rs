@@ -79,7 +79,7 @@ impl Wire {
         Ok(())
     }
 
-    /// True if a part of the request was not sent yet.
+    /// Returns true if a part of the request was not sent yet.
     pub(super) fn is_partial(&self) -> bool {
         self.sent < self.out.len()
     }

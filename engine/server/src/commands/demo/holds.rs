@@ -90,7 +90,7 @@ async fn capture_concurrently(run: &DemoRun, hold: &str) -> Result<Vec<Response>
     Ok(responses.collect::<Result<_, _>>()?)
 }
 
-/// A member of a response as text.
+/// Returns a member of a response as text.
 fn text(response: &Response, member: &str) -> String {
     let body = response.json();
     body.get(member)

@@ -63,12 +63,12 @@ impl DemoRun {
         })
     }
 
-    /// The path of the database file.
+    /// Returns the path of the database file.
     pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("demo.db")
     }
 
-    /// A client with a connection of its own.
+    /// Returns a client with a connection of its own.
     pub(super) fn connection(&self) -> Client {
         Client::new(Address::Tcp(self.address.clone()), self.key.clone())
     }
@@ -118,7 +118,7 @@ impl DemoRun {
         style::tick(ok, text);
     }
 
-    /// The number of checks that passed and that failed.
+    /// Returns the number of checks that passed and that failed.
     pub(super) fn counts(&self) -> (u32, u32) {
         (self.passed, self.failed)
     }
@@ -159,7 +159,7 @@ impl DemoRun {
         Ok(self.client.post(&path, key, &body).await?)
     }
 
-    /// The posted balance of an account.
+    /// Returns the posted balance of an account.
     pub(super) async fn posted(&mut self, account: &str, asset: &str) -> Result<i64, DemoError> {
         let account = self
             .client

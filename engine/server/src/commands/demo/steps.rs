@@ -43,7 +43,7 @@ fn user(number: u64) -> String {
     format!("user:{number}")
 }
 
-/// The code of a plugin's decline.
+/// Returns the code of a plugin's decline.
 fn decline_code(response: &Response) -> String {
     let body = response.json();
     body.pointer("/decline/code")

@@ -234,7 +234,7 @@ fn quoted(name: &str) -> String {
 }
 
 impl ImportPlan {
-    /// The limit that the rows so far exceed together.
+    /// Returns the limit that the rows so far exceed together.
     fn excess(&self, report: &OpeningReport) -> Option<String> {
         for (asset, left) in &report.assets_left {
             let sum = self.sums.get(asset).copied().unwrap_or_default();

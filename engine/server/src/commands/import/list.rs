@@ -173,7 +173,7 @@ fn read_up_to(
     }
 }
 
-/// The delimiter of a list: the most frequent one of its first line.
+/// Returns the delimiter of a list: the most frequent one of its first line.
 fn delimiter(bytes: &[u8]) -> u8 {
     let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
     let count = |delimiter: u8| first.split(|byte| *byte == delimiter).count();

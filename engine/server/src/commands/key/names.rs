@@ -77,7 +77,7 @@ impl ExistingNames {
     }
 }
 
-/// The error about a name that does not exist, with the names that do.
+/// Returns the error about a name that does not exist, with the names that do.
 fn missing(kind: &str, name: &impl Display, existing: &BTreeSet<&String>) -> CommandError {
     let mut shown: Vec<&str> = existing
         .iter()

@@ -181,7 +181,7 @@ fn replay_with(
 }
 
 impl ReplayResult {
-    /// The result for a list of differences. `label` stands before each replayed value.
+    /// Returns the result for a list of differences. `label` stands before each replayed value.
     fn new(differences: Vec<Difference>, label: &str) -> Self {
         if differences.is_empty() {
             return Self::Same;

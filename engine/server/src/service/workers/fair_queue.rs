@@ -147,7 +147,7 @@ impl<E: Clone + Ord + Hash, P: Clone + Ord + Hash, J> FairQueue<E, P, J> {
         }
     }
 
-    /// The number of waiting jobs.
+    /// Returns the number of waiting jobs.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }
@@ -321,7 +321,7 @@ impl<E: Clone + Ord + Hash, P: Clone + Ord + Hash, J> FairQueue<E, P, J> {
 }
 
 impl<P: Ord, J> EconomyQueue<P, J> {
-    /// The plugin that starts the next job, of those that may start one.
+    /// Returns the plugin that starts the next job, of those that may start one.
     fn next(&self, may_start: impl Fn(&P) -> bool) -> Option<&P> {
         let waiting = self.plugins.iter();
         let waiting = waiting.filter(|(id, queue)| queue.usage.waiting > 0 && may_start(id));
@@ -351,8 +351,8 @@ impl<J> Default for PluginQueue<J> {
 }
 
 impl VirtualTime {
-    /// The sort key of the next start: first those with fewer workers than their share, then by virtual time, then in
-    /// turn.
+    /// Returns the sort key of the next start: first those with fewer workers than their share, then by virtual time,
+    /// then in turn.
     fn key(&self, share: usize) -> (bool, Duration, u64) {
         (self.running >= share, self.charged, self.turn)
     }

@@ -425,7 +425,7 @@ fn is_what_goes_back(
     }
 }
 
-/// A part of a request as the server parses it, so that two spellings of a value are equal.
+/// Returns a part of a request as the server parses it, so that two spellings of a value are equal.
 fn read<T: DeserializeOwned>(part: Option<&Value>) -> Option<T> {
     part.and_then(|part| T::deserialize(part).ok())
 }

@@ -110,7 +110,7 @@ impl Simulation {
         }
     }
 
-    /// The worker time of all plugins for which `of` is true, including running jobs.
+    /// Returns the worker time of all plugins for which `of` is true, including running jobs.
     fn used(&self, of: impl Fn(Name) -> bool) -> Duration {
         let ended = self.used.iter().filter(|(name, _)| of(**name));
         let ended: Duration = ended.map(|(_, used)| *used).sum();
@@ -121,7 +121,7 @@ impl Simulation {
     }
 }
 
-/// A few economies with a few plugins each, and the cost of each plugin's jobs.
+/// Returns a few economies with a few plugins each, and the cost of each plugin's jobs.
 fn plugin_costs(cost: std::ops::Range<u64>) -> impl Strategy<Value = BTreeMap<Name, Duration>> {
     vec(vec(cost, 1..4), 2..5).prop_map(|economies| {
         let economies = (0..).zip(economies);
@@ -134,8 +134,8 @@ fn plugin_costs(cost: std::ops::Range<u64>) -> impl Strategy<Value = BTreeMap<Na
     })
 }
 
-/// The largest difference of worker time between two plugins or economies that always had a waiting job: the running jobs
-/// of each, which are charged only an estimate.
+/// Returns the largest difference of worker time between two plugins or economies that always had a waiting job: the
+/// running jobs of each, which are charged only an estimate.
 fn difference_max(workers: usize, first: Duration, second: Duration) -> Duration {
     let workers = u32::try_from(workers).unwrap();
     (first.max(ESTIMATE) + second.max(ESTIMATE)) * workers
