@@ -189,7 +189,7 @@ impl Measurement {
         let keys = self.identity.keys(self.options.keys);
         Box::new(WorkSource::new(
             self.options.work,
-            self.identity.addressee(&self.bearer),
+            self.identity.target(&self.bearer),
             self.options.batch,
             self.options.sampler(),
             keys,
@@ -198,8 +198,8 @@ impl Measurement {
 
     fn echo(&mut self) -> Box<dyn RequestSource> {
         let keys = self.identity.keys(KeyOrder::Random);
-        let addressee = self.identity.addressee(&self.bearer);
-        Box::new(WorkSource::echo(addressee, self.options.sampler(), keys))
+        let target = self.identity.target(&self.bearer);
+        Box::new(WorkSource::echo(target, self.options.sampler(), keys))
     }
 
     /// Sends the load of the echo that belongs to the work `name`. Sends nothing if the server has no echo.

@@ -30,7 +30,7 @@ struct ChartLine {
     points: Vec<(f64, f64)>,
 }
 
-/// A picture with logarithmic or plain axes, which the caller has already applied to its numbers.
+/// A picture. Its numbers are positions on the axes; on a logarithmic axis they are logarithms.
 struct Chart {
     title: String,
     across: String,
@@ -54,8 +54,8 @@ pub(super) fn pictures(results: &BenchResults) -> Vec<(&'static str, String)> {
     pictures
 }
 
-/// Draws the latency by the share of requests, with more space for the slowest requests: each further 9 of a percentile
-/// has the same width.
+/// Returns the chart of latency by the share of requests. The slowest requests have more space: each further 9 of a
+/// percentile has the same width.
 fn latencies(points: &[PointResult]) -> Chart {
     let place = |share: f64| -(1.0 - share).max(1e-5).log10();
     let line = |point: &PointResult| {
@@ -93,7 +93,7 @@ fn latencies(points: &[PointResult]) -> Chart {
     }
 }
 
-/// Draws the rate by the number of connections, next to the rate of the echo.
+/// Returns the chart of the rate by the number of connections, next to the rate of the echo.
 fn rates(points: &[&PointResult]) -> Chart {
     let place = |point: &PointResult| {
         let connections = u32::try_from(point.connections).unwrap_or(u32::MAX);

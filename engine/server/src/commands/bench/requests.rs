@@ -37,14 +37,14 @@ pub(super) trait RequestSource {
 
 /// The parts that all requests of a run share.
 #[derive(Clone, Copy)]
-pub(super) struct Addressee<'a> {
+pub(super) struct BenchTarget<'a> {
     /// The random number of the run, which names its economies.
     pub(super) run: u32,
     /// The API key.
     pub(super) bearer: &'a str,
 }
 
-impl Addressee<'_> {
+impl BenchTarget<'_> {
     /// Returns a path below an economy.
     pub(super) fn path(self, rest: &str) -> Template {
         Template::of("/v1/economies/")
@@ -107,37 +107,31 @@ impl WorkSource {
     /// Creates the source of a kind of work.
     pub(super) fn new(
         work: Work,
-        addressee: Addressee<'_>,
+        target: BenchTarget<'_>,
         batch: u64,
         sampler: Sampler,
         keys: Keys,
     ) -> Self {
         let transfer = Template::of(r#"{"postings":"#).with(&postings()).text("}");
-        let transfer = addressee.post("/transfers", &transfer);
+        let transfer = target.post("/transfers", &transfer);
         let mut read = None;
         let mut kind = RequestKind::Move;
         let act = match work {
             Work::Transfers => transfer,
             Work::Batches => {
                 kind = RequestKind::Batch(batch);
-                addressee.batch(batch, &postings())
+                target.batch(batch, &postings())
             }
             Work::Calls => {
                 let body = Template::of(r#"{"caller":"user:"#)
                     .slot(Slot::Payer)
                     .text(r#"","arguments":{"item":"item:potion"}}"#);
-                addressee.post("/plugins/shop/actions/buy", &body)
+                target.post("/plugins/shop/actions/buy", &body)
             }
             Work::Mixed => {
-                let path = addressee.path("/accounts/user:").slot(Slot::Payer);
+                let path = target.path("/accounts/user:").slot(Slot::Payer);
                 let none = Template::default();
-                read = Some(Template::request(
-                    "GET",
-                    &path,
-                    addressee.bearer,
-                    false,
-                    &none,
-                ));
+                read = Some(Template::request("GET", &path, target.bearer, false, &none));
                 transfer
             }
         };
@@ -151,13 +145,13 @@ impl WorkSource {
     }
 
     /// Creates the source of requests to the echo route, with the bytes of a transfer.
-    pub(super) fn echo(addressee: Addressee<'_>, sampler: Sampler, keys: Keys) -> Self {
+    pub(super) fn echo(target: BenchTarget<'_>, sampler: Sampler, keys: Keys) -> Self {
         let body = Template::of(r#"{"postings":"#).with(&postings()).text("}");
         let path = Template::of(ECHO_PATH);
         Self {
             sampler,
             keys,
-            act: Template::request("POST", &path, addressee.bearer, true, &body),
+            act: Template::request("POST", &path, target.bearer, true, &body),
             kind: RequestKind::Read,
             read: None,
         }
@@ -195,7 +189,7 @@ impl RequestSource for WorkSource {
 
 /// Requests for one member after the other.
 pub(super) struct MemberSource<'a> {
-    addressee: Addressee<'a>,
+    target: BenchTarget<'a>,
     form: MemberForm,
     template: Template,
     keys: Keys,
@@ -203,7 +197,7 @@ pub(super) struct MemberSource<'a> {
     members: u64,
     economy: u64,
     member: u64,
-    /// The members of the present request.
+    /// The number of members in the present request.
     width: u64,
 }
 
@@ -219,20 +213,20 @@ pub(super) enum MemberForm {
 /// The account that the starting balances come from.
 pub(super) const TREASURY: &str = "treasury";
 
-/// The starting balance of each member: the balances of the most members are still an amount.
+/// The starting balance of each member. The sum for the largest number of members is still a valid amount.
 pub(super) const STARTING_BALANCE: u64 = 100_000_000;
 
 impl<'a> MemberSource<'a> {
     /// Creates the requests for all members of all economies.
     pub(super) fn new(
-        addressee: Addressee<'a>,
+        target: BenchTarget<'a>,
         form: MemberForm,
         keys: Keys,
         economies: u64,
         members: u64,
     ) -> Self {
         Self {
-            addressee,
+            target,
             form,
             template: Template::default(),
             keys,
@@ -266,9 +260,9 @@ impl<'a> MemberSource<'a> {
         self.width = width;
         self.template = match self.form {
             MemberForm::Open => {
-                let path = self.addressee.path("/accounts/user:").slot(Slot::Payee);
+                let path = self.target.path("/accounts/user:").slot(Slot::Payee);
                 let body = Template::of("{}");
-                Template::request("PUT", &path, self.addressee.bearer, false, &body)
+                Template::request("PUT", &path, self.target.bearer, false, &body)
             }
             MemberForm::Fund(_) => {
                 let postings = Template::of(&format!(r#"[{{"from":"{TREASURY}","to":"user:"#))
@@ -276,7 +270,7 @@ impl<'a> MemberSource<'a> {
                     .text(&format!(
                         r#"","asset":"coin","amount":{STARTING_BALANCE}}}]"#
                     ));
-                self.addressee.batch(width, &postings)
+                self.target.batch(width, &postings)
             }
         };
     }
@@ -320,7 +314,7 @@ mod tests {
     use super::super::template::{KeyOrder, member_name};
     use super::*;
 
-    const ADDRESSEE: Addressee<'static> = Addressee {
+    const TARGET: BenchTarget<'static> = BenchTarget {
         run: 1,
         bearer: "key",
     };
@@ -331,7 +325,7 @@ mod tests {
 
     fn source(work: Work) -> WorkSource {
         let sampler = Sampler::new(1, 1, 10, Distribution::Uniform);
-        WorkSource::new(work, ADDRESSEE, 3, sampler, keys())
+        WorkSource::new(work, TARGET, 3, sampler, keys())
     }
 
     fn body(request: &[u8]) -> serde_json::Value {
@@ -373,7 +367,7 @@ mod tests {
         source(Work::Transfers).write(&mut transfer);
         let mut echo = Vec::new();
         let sampler = Sampler::new(1, 1, 10, Distribution::Uniform);
-        WorkSource::echo(ADDRESSEE, sampler, keys()).write(&mut echo);
+        WorkSource::echo(TARGET, sampler, keys()).write(&mut echo);
         assert_eq!(
             body(&transfer)["postings"][0]["asset"],
             body(&echo)["postings"][0]["asset"]
@@ -384,7 +378,7 @@ mod tests {
 
     #[test]
     fn every_member_of_every_economy_is_paid_once() {
-        let mut source = MemberSource::new(ADDRESSEE, MemberForm::Fund(4), keys(), 2, 10);
+        let mut source = MemberSource::new(TARGET, MemberForm::Fund(4), keys(), 2, 10);
         assert_eq!(source.requests(), 6);
         let mut paid = Vec::new();
         for _ in 0..6 {

@@ -158,7 +158,8 @@ pub(super) struct RecordCheck {
 }
 
 impl RecordCheck {
-    /// Compares. A rejection may be a record, and an operation without an answer may have been committed.
+    /// Compares the answers with the records. A rejection may be a record, and an operation without an answer may have
+    /// been committed.
     pub(super) fn of(answered: u64, open: u64, recorded: u64) -> Self {
         let most = answered.saturating_add(open);
         Self {
@@ -272,7 +273,7 @@ fn float(number: u64) -> f64 {
     number as f64
 }
 
-/// Divides. Returns 0 if there is nothing to divide by, since JSON has no other number for it.
+/// Divides two numbers. Returns 0 instead of a division by 0, since JSON has no number for its result.
 fn ratio(number: f64, by: f64) -> f64 {
     if by > 0.0 { number / by } else { 0.0 }
 }

@@ -9,7 +9,7 @@ use super::driver::{DriveError, Driver, Pace, Until};
 use super::load_counts::LoadCounts;
 use super::options::{BenchOptions, Work};
 use super::requests::{
-    Addressee, MemberForm, MemberSource, RequestSource, STARTING_BALANCE, TREASURY, WorkSource,
+    BenchTarget, MemberForm, MemberSource, RequestSource, STARTING_BALANCE, TREASURY, WorkSource,
 };
 use super::server_api::ServerApi;
 use super::status::Status;
@@ -55,8 +55,8 @@ impl RunIdentity {
     }
 
     /// Returns the parts that all requests of the run share.
-    pub(super) fn addressee<'a>(&self, bearer: &'a str) -> Addressee<'a> {
-        Addressee {
+    pub(super) fn target<'a>(&self, bearer: &'a str) -> BenchTarget<'a> {
+        BenchTarget {
             run: self.run,
             bearer,
         }
@@ -148,10 +148,10 @@ impl SetUp<'_> {
         form: MemberForm,
         connections: usize,
     ) -> Result<(), CommandError> {
-        let addressee = self.identity.addressee(self.bearer);
+        let target = self.identity.target(self.bearer);
         let keys = self.identity.keys(KeyOrder::Ordered);
         let mut source = MemberSource::new(
-            addressee,
+            target,
             form,
             keys,
             self.options.economies,
@@ -168,10 +168,10 @@ impl SetUp<'_> {
         if batches == 0 {
             return Ok(None);
         }
-        let addressee = self.identity.addressee(self.bearer);
+        let target = self.identity.target(self.bearer);
         let sampler = self.options.sampler();
         let keys = self.identity.keys(self.options.keys);
-        let mut source = WorkSource::new(Work::Batches, addressee, FILL_BATCH, sampler, keys);
+        let mut source = WorkSource::new(Work::Batches, target, FILL_BATCH, sampler, keys);
         let counts = self.send("storing batches", &mut source, FILL_CONNECTIONS, batches)?;
         Ok(Some(counts))
     }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::commands::style;
 
-/// The cells of the bar.
+/// The number of cells of the bar.
 const BAR_CELLS: u64 = 30;
 
 /// The pause between two updates.
 const UPDATE_PAUSE: Duration = Duration::from_millis(200);
 
-/// A line on standard error that is written over and over. It prints only on a terminal.
+/// A line on standard error that each update replaces. It is shown on a terminal only.
 pub(super) struct Status {
     is_terminal: bool,
     last: Cell<Option<Instant>>,
