@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::constants::{self, Constant, Value};
 
 /// The header of every table.
-const HEAD: [&str; 5] = ["Limit", "Bound", "At the bound", "Constant", "Tests"];
+const HEAD: [&str; 5] = ["Limit", "Bound", "Beyond the bound", "Constant", "Tests"];
 
 /// Units that follow a number, each with its factor; times are in microseconds.
 const SIZES: [(&str, i128); 4] = [
@@ -71,7 +71,7 @@ fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// `` `file.rs`: `test`, `test`; `other.rs`: `test` ``
+/// Parses the files and tests of a cell such as `` `file.rs`: `test`, `test`; `other.rs`: `test` ``.
 fn named_tests(cell: &str) -> Vec<(String, String)> {
     let mut file = "";
     let mut tests = Vec::new();
