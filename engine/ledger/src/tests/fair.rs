@@ -363,7 +363,8 @@ fn room_for_secured_amounts_and_holds_is_reserved() {
     );
 }
 
-/// An operator takes away what a stake stands on: else every loss would be void, and every win be paid.
+/// An operator may lower the credit limit that covers a stake. Without this rule a loss after that would be void, and a
+/// win would still be paid.
 #[test]
 fn a_hold_that_cannot_be_captured_ends_the_call_before_the_draw() {
     check_game(

@@ -229,7 +229,7 @@ fn a_result_with_forged_draws_is_stale() {
     assert_eq!(wrong, []);
 }
 
-/// A draw that was left out, to have the next one in its place.
+/// A host could leave out a draw, so that the next one takes its place.
 #[test]
 fn a_result_without_one_of_its_draws_is_stale() {
     let (world, result) = played();
@@ -285,7 +285,7 @@ fn an_ending_that_the_transcript_contradicts_is_rejected() {
     }
 }
 
-/// A call that was stopped before its draw is refused for that reason, and for no other.
+/// A call that was stopped before its draw is rejected with the reason that stopped it, and with no other one.
 #[test]
 fn a_stopped_call_is_refused_only_for_the_reason_that_stopped_it() {
     let mut world = World::after(GAME);
@@ -310,8 +310,7 @@ fn a_stopped_call_is_refused_only_for_the_reason_that_stopped_it() {
     assert_eq!(stopped(CallEnding::Stopped(other)), Verdict::Stale);
 }
 
-/// The record of an aborted call holds its draws, and no effect that a forger could add
-/// it to draw.
+/// The record of an aborted call has its draws, and no other effect that a forger could add.
 #[test]
 fn an_aborted_call_is_recorded_with_its_own_draws_only() {
     let (world, result) = played();
@@ -338,8 +337,8 @@ fn an_aborted_call_is_recorded_with_its_own_draws_only() {
     }
 }
 
-/// Fuel is what the host says. It changes nothing of a verdict, so that nothing can be gained by it here;
-/// that it is the truth is seen where the component runs again.
+/// The host reports the fuel, and no verdict depends on it, so a forger gains nothing. A wrong figure is found when the
+/// component runs again.
 #[test]
 fn forged_fuel_changes_no_verdict() {
     let (world, result) = played();
@@ -353,7 +352,7 @@ fn forged_fuel_changes_no_verdict() {
     assert!(decision.is_some());
 }
 
-/// A run that is due is run once, at its time, by the clock alone.
+/// A due run runs once, at its due time, and only because of the clock.
 #[test]
 fn a_result_of_a_run_that_is_not_due_is_rejected() {
     let mut world = World::after(

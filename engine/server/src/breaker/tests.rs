@@ -269,7 +269,7 @@ fn most_of_a_thousand_callers_must_fail() {
     }
 }
 
-/// Calls: the caller, the kind of result, the processor time, and the pause before the call.
+/// Returns random calls: the caller, the kind of result, the processor time, and the pause before the call.
 fn calls() -> impl Strategy<Value = Vec<(usize, u8, u64, u64)>> {
     vec((0_usize..40, 0_u8..3, 0_u64..3_000, 0_u64..30_000), 1..600)
 }
@@ -316,7 +316,7 @@ proptest! {
         prop_assert!(off);
     }
 
-    /// Deadlines that a busy machine misses are not counted at all.
+    /// Deadlines that are exceeded because the machine is busy are not counted.
     #[test]
     fn a_busy_machine_switches_nothing_off(
         calls in vec((0_usize..40, 0_u64..1_000, 0_u64..1_000), 1..600)

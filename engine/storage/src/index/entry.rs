@@ -54,7 +54,7 @@ pub(crate) trait IndexEntry: Copy + Ord + Default + Debug + Send + Sync + 'stati
     fn decode(previous: &Self, input: &mut &[u8]) -> Option<Self>;
     /// Returns the number of the record.
     fn record(&self) -> u64;
-    /// Returns the number by which a look-up passes over whole runs.
+    /// Returns the number by which a look-up skips whole runs.
     fn position(&self) -> u64;
     /// Returns the value that filters are built from, if runs of this entry have filters.
     fn filtered(&self) -> Option<u64>;

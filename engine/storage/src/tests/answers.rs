@@ -1,4 +1,4 @@
-//! One answer per key, for ever, whatever its neighbours meet.
+//! One answer for each key for ever, whatever happens to the other requests of its batch.
 
 use std::sync::Mutex;
 
@@ -85,7 +85,7 @@ fn render_or_panic(recorded: &ActOutcome<'_>) -> RenderedAnswer {
     render(recorded)
 }
 
-/// Has requests decided in one batch, on a file that must not need to be rebuilt for it.
+/// Decides requests in one batch, and fails if the file has to be rebuilt.
 fn in_one_batch(
     path: &std::path::Path,
     submissions: Vec<Submission>,
@@ -124,7 +124,7 @@ fn an_internal_error_in_one_request_disturbs_no_other() {
             submission(Some("a"), ten()),
             submission(Some("b"), Act::Burn(coins("user:1", 50))),
             submission(Some("a"), ten()),
-            // Nothing of the bug's request happened: its key is free.
+            // The request with the internal error had no effect, so its key is free.
             submission(Some("b"), ten()),
         ],
     );
@@ -149,7 +149,7 @@ fn an_internal_error_in_one_request_disturbs_no_other() {
     all_promises_hold(&path);
 }
 
-/// Arrays in each other, so deep.
+/// Returns nested arrays with this number of levels.
 fn nested(depth: u32) -> Value {
     (1..depth).fold(json!([]), |inner, _| json!([inner]))
 }
@@ -173,7 +173,7 @@ fn set_metadata(depth: u32) -> Submission {
 
 #[test]
 fn what_could_not_be_read_again_is_not_written() {
-    // An act holds its account's metadata three levels down, and so does a checkpoint.
+    // An act has the metadata of its account three levels down, and so has a checkpoint.
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
     founded(&path);
@@ -202,7 +202,7 @@ fn what_could_not_be_read_again_is_not_written() {
             Ok(201)
         ]
     );
-    // Once from the checkpoint that was left behind, and once from the first record.
+    // The first opening starts from the earlier checkpoint, the audit from the first record.
     open(&path).close();
     let storage = open(&path);
     assert_eq!(posted(&storage.state(), "user:2"), 10);

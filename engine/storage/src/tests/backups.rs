@@ -1,4 +1,4 @@
-//! Copies of a file that is in use: of one moment, whole, or not there.
+//! Copies of a file that is in use: each is of one moment and complete, or absent.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::AtomicBool;
@@ -25,10 +25,10 @@ fn pay_until(storage: &Storage, ended: &AtomicBool, number: usize) -> u64 {
     paid
 }
 
-/// Opens a file and copies it while payments are made, with no room for the log to grow. Says why the copy
-/// was given up, if it was.
+/// Opens a file and copies it during payments, with no space for the log to grow. Returns the reason if the copy was
+/// given up.
 fn back_up_beside_payments(path: &Path, to: &Path, number: usize) -> Option<BackupError> {
-    // A log that kept its length from before would have room for all that is paid meanwhile.
+    // A log that kept its earlier length would have space for all payments.
     let database = Database::open_writer(path).expect("nothing else has it open");
     let busy = database.number("PRAGMA wal_checkpoint(TRUNCATE)");
     assert_eq!(busy.expect("a checkpoint"), 0);
@@ -51,7 +51,7 @@ fn back_up_beside_payments(path: &Path, to: &Path, number: usize) -> Option<Back
     done.err()
 }
 
-/// A copy holds the file's own records up to its head, for its owner's eyes only.
+/// Checks that a copy has the file's records up to its head, and that only its owner can read it.
 fn is_the_log(report: &BackupReport, path: &Path, storage: &Storage) {
     let found = report.path.metadata().expect("it is there");
     assert_eq!(found.permissions().mode() & 0o777, 0o600);
@@ -103,7 +103,7 @@ fn a_backup_under_load_is_the_log_up_to_its_head() {
     storage.close();
     drop(storage);
     for report in reports {
-        // A restore is a start on the copy.
+        // A restored file is an opened copy.
         assert_eq!(all_promises_hold(&report.path).records, report.records);
         let restored = open(&report.path);
         answered(ask(
@@ -186,8 +186,8 @@ fn a_backup_that_lets_the_log_grow_too_large_is_given_up_and_changes_nothing() {
     storage.close();
     drop(storage);
     let to = folder.path().join("copy.db");
-    // Each try begins with a log that is small: it keeps its length once it has grown, and one that has
-    // grown while a finished copy was brought to the disk leaves no room to see it grow again.
+    // Each attempt begins with a small log, because a log keeps its length once it has grown: no further growth would
+    // be seen.
     let given_up = (0..20).find_map(|number| back_up_beside_payments(&path, &to, number));
     let storage = open(&path);
     assert!(

@@ -1,4 +1,4 @@
-//! Checkpoints: a shortcut to the state, never another state.
+//! Checkpoints: a start from one gives the same state as a start without one.
 
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -84,7 +84,7 @@ fn a_checkpoint_that_was_altered_is_passed_over_and_found() {
         assert_eq!(broken(&path), [5], "{altered}");
         let storage = open(&path);
         assert_eq!(posted(&storage.state(), "user:1"), 100, "{altered}");
-        // The end of this start leaves a sound one behind.
+        // The end of this opening writes a sound checkpoint.
         storage.close();
         drop(storage);
         all_promises_hold(&path);
@@ -107,7 +107,7 @@ fn a_checkpoint_of_another_moment_is_passed_over() {
     assert_eq!(log.checkpointed(), 0);
 }
 
-/// A file with an economy in it, closed, and a checkpoint of several pieces.
+/// Creates a closed file with an economy and a checkpoint of several pieces.
 fn founded_in_small_pieces(path: &Path) {
     founded(path);
     let mut log = FileLog::open(path, Timestamp(1)).expect("the file");
@@ -170,8 +170,8 @@ fn a_checkpoint_is_read_whole_while_another_takes_its_place() {
     );
 }
 
-/// What a writer did, from a start with one transfer until it had closed a checkpoint beside
-/// requests and removed what an older one had left.
+/// Returns the steps of a writer from a start with one transfer until it has closed a checkpoint during requests, and
+/// has removed the pieces of an older one.
 fn write_out_beside_requests(path: &Path) -> (Vec<Step>, Vec<i64>, Arc<State>) {
     let steps = Arc::new(Mutex::new((Vec::new(), Vec::new())));
     let seen = Arc::clone(&steps);
@@ -237,7 +237,7 @@ fn a_checkpoint_is_written_in_slices_while_requests_go_on() {
     assert!(commits.count() >= 2, "{between:?}");
     let pieces = between.iter().filter(|step| **step == Step::WritingPiece);
     assert!(pieces.count() > 1, "{between:?}");
-    // The pieces of the first checkpoint go by two.
+    // The pieces of the first checkpoint are removed in portions of two.
     let counts = [before, before - 2];
     assert_eq!(old_pieces[..2], counts);
     assert_eq!(old_pieces.last(), Some(&0));

@@ -40,7 +40,7 @@ fn a_damaged_index_pays_nothing_twice_and_is_rebuilt_by_the_next_start() {
     let mut failed = 0;
     for number in 0..100 {
         let key = format!("k{number}");
-        // A process that has met the damage serves no further request. The next one checks the index.
+        // A process that has found the damage serves no further request. The next one checks the index.
         for start in 0.. {
             assert!(start < 3, "the index is not rebuilt");
             let storage = open(&path);

@@ -1,4 +1,4 @@
-//! The file and its lock: whose it is, under whichever name, and which files are left alone.
+//! Files and their locks: owners, links, and files of other programs, which are not touched.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn a_second_process_learns_who_owns_the_file() {
 fn a_process_that_opens_or_closes_a_file_is_waited_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("guild.db");
-    // Without a note there is no address.
+    // The owner has not announced its address yet.
     let held = FileLock::acquire(&path).expect("the lock");
     let impatient = FileLock::acquire_within(&path, Duration::ZERO);
     assert!(matches!(impatient, Err(StorageError::Busy { pid: 0, .. })));
@@ -94,7 +94,7 @@ fn what_is_no_file_of_ours_has_no_lock() {
     assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 3);
 }
 
-/// A lock file that its holder has removed is no lock: a process that has waited for it looks again.
+/// A lock file that its holder has removed locks nothing: a process that has waited for it opens the lock file again.
 #[test]
 fn a_lock_is_of_the_file_that_has_its_name() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -209,7 +209,7 @@ fn a_file_with_two_names_is_not_opened_until_one_is_gone() {
     FileLock::acquire(&path).expect("with one name it is opened");
 }
 
-/// More would be a loop, or meant to be one.
+/// A longer chain of links is a loop, or takes as long as one.
 #[test]
 fn links_to_links_end_at_their_limit() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! Heads that were seen before: what a chain cannot say of itself.
+//! Heads that were kept elsewhere: they show what a hash chain alone cannot show.
 
 use bursar_ledger::Digest;
 

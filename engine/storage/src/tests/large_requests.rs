@@ -6,7 +6,7 @@ use crate::log::file::{FileLog, LARGE_REQUEST_BYTES};
 use crate::log::store::Log;
 use crate::record::KeyLookup;
 
-/// Makes a request of some length.
+/// Creates a request of the given length.
 fn sized(key: &str, bytes: u64) -> Submission {
     let act = transfer("user:1", "user:2", 1);
     let shortest = submission_at("/", Some(key), act.clone());

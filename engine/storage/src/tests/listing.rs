@@ -1,4 +1,4 @@
-//! The listing of a file: every record as it was submitted, within its limits, and up to a damage.
+//! Listings of a file: every record as it was submitted, within the limits, up to the first damaged record.
 
 use super::rich::furnish;
 use super::*;
@@ -171,7 +171,7 @@ fn the_records_before_a_damage_are_listed_and_the_error_names_the_record() {
     assert!(error.contains("damaged at record 8"), "{error}");
     let numbers: Vec<u64> = listed.iter().map(|record| record.number).collect();
     assert_eq!(numbers, (1..8).collect::<Vec<_>>());
-    // A selection that ends before the damage does not meet it.
+    // A selection that ends before the damaged record succeeds.
     let before = Selection {
         limit: Some(7),
         ..Selection::default()

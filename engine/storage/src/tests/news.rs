@@ -46,7 +46,7 @@ fn a_commit_wakes_only_the_followers_of_its_economy() {
     let opened = storage.submit(open).expect("room").blocking_recv();
     answered(opened.expect("an answer").expect("no failure"));
 
-    // Each is where its economy is: one record, and five.
+    // Each follower begins at the newest record of its economy: one has one record, the other five.
     let mut silent: Vec<EconomyNews> = (0..256).map(|_| storage.follow(&quiet)).collect();
     let mut moved: Vec<EconomyNews> = (0..3).map(|_| storage.follow(&guild())).collect();
     assert_eq!((silent[0].newest(), moved[0].newest()), (1, 5));
@@ -71,7 +71,7 @@ fn a_commit_wakes_only_the_followers_of_its_economy() {
     assert!(!silent.iter_mut().any(|wait| poll(wait, &undisturbed)));
     assert_eq!(storage.event_reads(), 0);
 
-    // A late subscriber is notified at once, and nothing is kept of those that are gone.
+    // A late follower is notified at once. Nothing is stored for followers that were dropped.
     let mut late = storage.follow(&guild());
     assert!(matches!(
         pin!(late.beyond(54)).poll(&mut Context::from_waker(Waker::noop())),
@@ -96,7 +96,7 @@ fn nothing_is_kept_of_those_who_follow_no_more() {
     assert_eq!(news.followed(), 0);
 }
 
-/// After a failure the disk alone knows what is there: if the batch is, those who follow hear of it.
+/// After a failure only the disk shows which commits are stored: if the batch is, its followers are notified.
 #[test]
 fn a_state_that_is_rebuilt_wakes_who_has_missed_a_commit() {
     let (_folder, path, storage) = open_guild();
@@ -143,7 +143,7 @@ fn a_page_of_events_ends_at_its_number_and_at_its_bytes() {
     };
     assert_eq!(page(0, 25, usize::MAX, 3), [1, 2, 3]);
     assert_eq!(page(22, 25, usize::MAX, 9), [23, 24, 25]);
-    // Nothing beyond what is published, and one event however large it is.
+    // A page has no unpublished event, and at least one event, however large it is.
     assert_eq!(page(22, 23, usize::MAX, 9), [23]);
     assert_eq!(page(7, 25, 1, 9), [8]);
     let read = storage.events(

@@ -1,4 +1,4 @@
-//! Notes of how far webhooks have come: written beside the log, and no part of it.
+//! Notes of the progress of webhooks, which are stored beside the log.
 
 use std::sync::Mutex;
 
@@ -54,7 +54,7 @@ fn a_note_is_no_record_and_is_there_after_a_restart() {
     storage
         .back_up(&copy, plan, &mut |_, _| {})
         .expect("a copy");
-    // What is noted last is written before the file is closed.
+    // The last notes are written before the file is closed.
     storage.note_delivery(&place("late"), Some(delivery(9)));
     storage.close();
     drop(storage);
@@ -71,7 +71,7 @@ fn a_note_is_no_record_and_is_there_after_a_restart() {
     }
 }
 
-/// Else each note would be a sync that requests wait for.
+/// Otherwise each note would cost a sync, for which requests wait.
 #[test]
 fn notes_go_with_the_next_commit() {
     let (_folder, path, storage) = open_guild();
@@ -95,7 +95,7 @@ fn notes_go_with_the_next_commit() {
     );
     assert!(shared.notes.is_written(&place("bot")));
     assert_eq!(appended.load(Ordering::SeqCst), 1);
-    // Without requests they have a commit of their own.
+    // Without requests the notes have a commit of their own.
     shared.notes.set(&place("bot"), Some(delivery(5)));
     pollster::block_on(shared.notes.until_written(&place("bot")));
     assert_eq!(appended.load(Ordering::SeqCst), 2);
@@ -142,7 +142,7 @@ fn a_txn_writes_so_many_notes_and_the_rest_with_the_next() {
     }
     let some = notes.unwritten();
     assert_eq!(some.len(), NOTES_AT_ONCE);
-    // What is noted while a txn runs is written with the next.
+    // A note that is set during a txn is written with the next one.
     notes.set(&place("w000"), Some(delivery(5)));
     notes.wrote(&some);
     assert!(!notes.is_written(&place("w000")) && notes.is_written(&place("w001")));
@@ -152,7 +152,7 @@ fn a_txn_writes_so_many_notes_and_the_rest_with_the_next() {
     assert!(notes.unwritten().is_empty());
 }
 
-/// A note that cannot be read costs its own webhook the events that come again.
+/// If a note cannot be read, its own webhook gets some events again, and no other one does.
 #[test]
 fn a_note_that_cannot_be_read_is_left_out() {
     let (_folder, path, storage) = open_guild();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-/// Plays some transfers. Returns both balances at each moment.
+/// Makes some transfers. Returns both balances at each moment.
 fn play(storage: &Storage) -> BTreeMap<Timestamp, [i64; 2]> {
     let mut seen = BTreeMap::new();
     for n in 0..40_u64 {

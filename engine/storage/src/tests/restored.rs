@@ -1,4 +1,4 @@
-//! Files that are brought back from backups, over what is there.
+//! Restores of backups over existing files.
 
 use super::*;
 use crate::error::StorageError;
@@ -51,7 +51,7 @@ fn a_backup_takes_the_place_of_the_file_which_is_kept() {
     pay(&nowhere, "on");
 }
 
-/// After a kill the log is kept with the file that it belongs to, and is not played into the backup.
+/// After a kill the log stays with the file to which it belongs, and is not applied to the backup.
 #[test]
 fn a_killed_files_log_goes_with_it() {
     let (folder, path, storage) = open_guild();
@@ -115,7 +115,7 @@ fn what_is_no_sound_backup_replaces_nothing() {
     let names: Vec<_> = std::fs::read_dir(folder.path())
         .expect("it is there")
         .collect();
-    // The four files, and the index of the one that was served.
+    // There are the four files, and the index of the served one.
     assert_eq!(names.len(), 5, "{names:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Faults: each operation on the files fails once or for good.
+//! Faults: each operation on the files fails, once or from then on.
 
 use std::sync::Arc;
 

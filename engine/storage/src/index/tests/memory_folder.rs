@@ -127,14 +127,14 @@ impl MemoryFolder {
         state.files[state.names[name]].clone()
     }
 
-    /// Changes the bytes of a file behind the back of the index.
+    /// Changes the bytes of a file without the index.
     pub(super) fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.0.lock().expect("no holder panics");
         let file = state.names[name];
         change(&mut state.files[file]);
     }
 
-    /// Removes a file behind the back of the index.
+    /// Removes a file without the index.
     pub(super) fn lose(&self, name: &str) {
         self.0
             .lock()

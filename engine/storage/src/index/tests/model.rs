@@ -23,7 +23,7 @@ const ASSETS: u64 = 2;
 pub(super) struct TestLog {
     pub(super) file_id: [u8; 16],
     pub(super) records: u64,
-    /// The record after which this log differs from others, and the number of its own way.
+    /// The last record that this log shares with the others, and a number that all its later records depend on.
     pub(super) fork: (u64, u8),
 }
 

@@ -1,4 +1,4 @@
-//! Kept time beside wall clocks that are set, boots, and what a mark tells.
+//! Clocks of files: wall clocks that are set, reboots, and marks.
 
 use std::sync::Mutex;
 
@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const YEAR: Duration = Duration::from_hours(365 * 24);
 
-/// The clocks of a machine, in the hands of a test.
+/// The clocks of a machine, which a test controls.
 #[derive(Clone)]
 struct Machine {
     boot: String,
@@ -79,7 +79,7 @@ fn a_difference_is_made_up_for_at_its_rate_and_no_further() {
                 wall.saturating_sub(SECOND)
             };
         });
-        // The first look begins to follow: 500 millionths of 1,000 s are half a second.
+        // The first reading starts the correction: 500 millionths of 1,000 s are half a second.
         machine.pass(SECOND);
         assert_eq!(clock.now(), Timestamp(NOW_MS + 1_000));
         machine.pass(1_000 * SECOND);
@@ -87,7 +87,7 @@ fn a_difference_is_made_up_for_at_its_rate_and_no_further() {
         let half = if ahead { half + 500 } else { half - 500 };
         assert_eq!(clock.now(), Timestamp(half));
         assert!(clock.view().followed);
-        // It has arrived long since, and does not go on beyond.
+        // The correction is complete long since, and stops there.
         machine.pass(HOUR);
         assert_eq!(clock.view().difference_ms, 0);
     }
@@ -163,7 +163,7 @@ fn a_start_on_the_same_boot_knows_how_long_it_was() {
     let beginning = machine.beginning(Some(&mark), mark.kept);
     let clock = beginning.clock().expect("the clocks agree");
     assert_eq!(clock.now(), Timestamp(NOW_MS + ms(90 * 24 * HOUR)));
-    // What was set meanwhile shows.
+    // A change of the wall clock since the mark is noticed.
     for set in [2 * HOUR, 24 * HOUR] {
         for ahead in [true, false] {
             machine.change(|reading| {
@@ -210,7 +210,7 @@ fn a_start_on_another_boot_accepts_the_time_of_the_machine_within_bounds() {
         "{message}"
     );
     assert!(message.contains("bursar clock set"), "{message}");
-    // A clock that was slow is waited for, within the bound.
+    // A clock that is behind by no more than the bound is accepted.
     let slow = machine.booted(Duration::ZERO);
     slow.change(|reading| reading.wall -= CLOCK_FOLLOWED_MAX);
     assert_eq!(kept(&slow), Ok(0));
