@@ -176,7 +176,7 @@ impl Warnings {
     }
 }
 
-/// Returns whether a name satisfies [Discord's rule][1]: letters and digits of any script, in lower case if they have case.
+/// Returns true if a name satisfies [Discord's rule][1]: letters and digits of any script, in lower case if they have case.
 ///
 /// [1]: https://discord.com/developers/docs/interactions/application-commands#application-command-object-application-command-naming
 fn is_command_name(name: &str) -> bool {

@@ -346,7 +346,7 @@ impl LoadedPlugin {
         self.checked.exports.version()
     }
 
-    /// Returns whether the plugin names its own accounts by the id in its manifest. It then works only under that name.
+    /// Returns true if the plugin names its own accounts by the id in its manifest. It then works only under that name.
     pub fn spells_its_name(&self) -> bool {
         match self.contract() {
             ContractVersion::V0_1 => true,

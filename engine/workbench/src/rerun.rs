@@ -276,7 +276,7 @@ impl fmt::Display for RerunEnding {
     }
 }
 
-/// Returns whether a plugin requests this kind of change. Others are bookkeeping.
+/// Returns true if a plugin requests this kind of change. Others are bookkeeping.
 fn is_requested(change: &Change) -> bool {
     matches!(
         change,

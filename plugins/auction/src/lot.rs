@@ -90,7 +90,7 @@ impl Lot {
         self.next_check_ms = after(now_ms, wait_s.min(DAY_S));
     }
 
-    /// Returns whether the time for attempts to settle the lot is over.
+    /// Returns true if the time for attempts to settle the lot is over.
     pub(crate) fn is_given_up(&self, now_ms: u64) -> bool {
         now_ms >= after(self.ends_ms, TRIED_S)
     }

@@ -34,7 +34,7 @@ pub(crate) fn schedule_check(call: &Call<Config>, number: u64, lot: &Lot) -> Res
     Ok(call.wake(SETTLE, lot.next_check_ms())?)
 }
 
-/// Returns whether the whole lot is still held. It is not after the hold has expired, or after an admin has
+/// Returns true if the whole lot is still held. It is not after the hold has expired, or after an admin has
 /// ended the hold or captured a part of it.
 pub(crate) fn is_available(call: &Call<Config>, lot: &Lot) -> bool {
     call.hold_left(lot.hold()) == Some(lot.amount())

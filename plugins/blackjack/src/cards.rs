@@ -104,17 +104,17 @@ impl Hand {
         if self.is_soft() { hard + 10 } else { hard }
     }
 
-    /// Returns whether an ace counts 11.
+    /// Returns true if an ace counts 11.
     pub(crate) fn is_soft(&self) -> bool {
         self.0.iter().any(|card| card.is_ace()) && self.hard() <= POINTS_MAX - 10
     }
 
-    /// Returns whether the hand is 21 with two cards, which beats every other hand.
+    /// Returns true if the hand is 21 with two cards, which beats every other hand.
     pub(crate) fn is_natural(&self) -> bool {
         self.count() == 2 && self.points() == POINTS_MAX
     }
 
-    /// Returns whether the hand is 21 or bust, so that it takes no more cards.
+    /// Returns true if the hand is 21 or bust, so that it takes no more cards.
     pub(crate) fn is_full(&self) -> bool {
         self.points() >= POINTS_MAX
     }

@@ -125,7 +125,7 @@ fn look(call: &Call<Config>, _: NoArguments) -> Result<RoundReply, Decline> {
     Ok(open.ok_or_else(rules::no_game)?.open_round())
 }
 
-/// Returns whether a game can continue: both holds are whole. They are not after they have expired, or after an
+/// Returns true if a game can continue: both holds are whole. They are not after they have expired, or after an
 /// admin has ended one of them.
 fn is_open(call: &Call<Config>, game: &Game) -> bool {
     let whole = |hold| call.hold_left(hold) == Some(game.stake);

@@ -99,7 +99,7 @@ pub(crate) fn bonus(stake: Amount) -> Option<Amount> {
     Amount::new(stake.get() / 2)
 }
 
-/// Returns whether the dealer takes another card.
+/// Returns true if the dealer takes another card.
 ///
 /// The dealer draws nothing against a bust hand. Against a natural it draws a second card only if that could
 /// make a natural of its own.

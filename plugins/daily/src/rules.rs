@@ -125,7 +125,7 @@ impl Config {
         }
     }
 
-    /// Returns whether the reward is issued.
+    /// Returns true if the reward is issued.
     pub(crate) fn issues(&self) -> bool {
         self.issue
     }

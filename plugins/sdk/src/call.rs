@@ -108,7 +108,7 @@ impl<C> Call<C> {
         ledger::balance(account.as_str(), asset.as_str())
     }
 
-    /// Returns whether the caller, one of the plugin's own accounts or a granted account could spend an amount.
+    /// Returns true if the caller, one of the plugin's own accounts or a granted account could spend an amount.
     ///
     /// Counts as a read. The call runs again only if this result changes before it commits.
     pub fn has_at_least(
@@ -315,7 +315,7 @@ impl<C> Call<C> {
         call::roles()
     }
 
-    /// Returns whether the bot has sent a role for the member.
+    /// Returns true if the bot has sent a role for the member.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles().iter().any(|has| has == role)
     }

@@ -72,7 +72,7 @@ pub struct HoldRule {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissedRuns {
-    /// Each missed due time has its run, in order.
+    /// Each missed due time gets a run, in order.
     CatchUp,
     /// Missed due times have no run.
     Skip,

@@ -46,7 +46,7 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
-/// Returns whether the bytes are one to four segments joined by colons.
+/// Returns true if the bytes are one to four segments joined by colons.
 const fn is_path(name: &[u8]) -> bool {
     if name.len() > NAME_CHARS_MAX {
         return false;
@@ -76,7 +76,7 @@ const fn is_asset(name: &str) -> bool {
     is_path(name.as_bytes())
 }
 
-/// Returns whether a text is the name of an account, by the rules of the ledger.
+/// Returns true if a text is the name of an account, by the rules of the ledger.
 ///
 /// The name of an issuer is `issuer:` and the name of its asset, so it may be longer than other names. The
 /// prefixes `issuer` and `plugin` are not names by themselves.
@@ -88,7 +88,7 @@ const fn is_account(name: &str) -> bool {
     }
 }
 
-/// Returns whether a text is one segment of a name, such as a plugin's id.
+/// Returns true if a text is one segment of a name, such as a plugin's id.
 #[doc(hidden)]
 pub const fn is_segment(name: &str) -> bool {
     is_path(name.as_bytes()) && !has_colon(name.as_bytes())
@@ -105,19 +105,19 @@ const fn has_colon(name: &[u8]) -> bool {
     false
 }
 
-/// Returns whether a text is the name of an account.
+/// Returns true if a text is the name of an account.
 #[doc(hidden)]
 pub const fn is_account_name(name: &str) -> bool {
     is_account(name)
 }
 
-/// Returns whether a text is the name of an issuer.
+/// Returns true if a text is the name of an issuer.
 #[doc(hidden)]
 pub const fn is_issuer_name(name: &str) -> bool {
     is_account(name) && matches!(name.as_bytes().split_first_chunk(), Some((b"issuer:", _)))
 }
 
-/// Returns whether a text is the name of an action, a schedule or a kind of hold.
+/// Returns true if a text is the name of an action, a schedule or a kind of hold.
 #[doc(hidden)]
 pub const fn is_word(name: &str) -> bool {
     let name = name.as_bytes();

@@ -22,7 +22,7 @@ struct OpenItem {
 }
 
 impl OpenList {
-    /// Adds an item that is open until a time, unless `most` items are open. Returns whether it was added.
+    /// Adds an item that is open until a time, unless `most` items are open. Returns true if it was added.
     ///
     /// Items that have ended are removed first. Items that end far later than the added one are removed as
     /// well: they were added while the clock was ahead.
@@ -52,7 +52,7 @@ impl OpenList {
         Ok(())
     }
 
-    /// Removes an item. Returns whether any item is left.
+    /// Removes an item. Returns true if any item is left.
     fn remove(&mut self, number: u64) -> bool {
         self.0.retain(|open| open.number != number);
         !self.0.is_empty()

@@ -29,7 +29,7 @@ pub fn rest_left_ms(began_ms: u64, lasts_ms: u64, now_ms: u64) -> u64 {
     lasts_ms.saturating_sub(now_ms.saturating_sub(began_ms))
 }
 
-/// Returns whether a stored time lies so far in the future that it comes from a wrong clock: by more than
+/// Returns true if a stored time lies so far in the future that it comes from a wrong clock: by more than
 /// five minutes, and by more than `lasts_ms`, the duration of what began at that time.
 pub fn is_far_ahead(stored_ms: u64, lasts_ms: u64, now_ms: u64) -> bool {
     stored_ms.saturating_sub(now_ms) > lasts_ms.max(OVERTAKEN_MS)

@@ -105,7 +105,7 @@ impl Config {
         Err(Decline::new("misconfigured", message))
     }
 
-    /// Returns whether purchases of an item are counted for each member.
+    /// Returns true if purchases of an item are counted for each member.
     ///
     /// A purchase by an offer without a limit is counted as well, since another offer of the item may apply to
     /// the next purchase.

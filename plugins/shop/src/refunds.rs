@@ -146,7 +146,7 @@ impl From<Purchase> for RefundReply {
 }
 
 impl Purchases {
-    /// Returns whether a purchase of an item changes the list: it can be returned, or an earlier purchase of the
+    /// Returns true if a purchase of an item changes the list: it can be returned, or an earlier purchase of the
     /// item can.
     pub(crate) fn are_changed_by(&self, item: &Asset, promise: Option<RefundPromise>) -> bool {
         promise.is_some() || self.open.iter().any(|purchase| purchase.item == *item)

@@ -33,7 +33,7 @@ impl SaleTerms {
         Ok(())
     }
 
-    /// Returns whether the sale starts before it ends.
+    /// Returns true if the sale starts before it ends.
     pub(crate) fn has_time(&self) -> bool {
         match (self.from_ms, self.until_ms) {
             (Some(from_ms), Some(until_ms)) => from_ms < until_ms,

@@ -66,7 +66,7 @@ fn twice<'a>(
     places
 }
 
-/// True for files that are compiled for tests only.
+/// Returns true for files that are compiled for tests only.
 fn is_test(path: &str) -> bool {
     path.starts_with("tests/")
         || path.contains("/tests/")

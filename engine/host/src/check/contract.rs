@@ -88,7 +88,7 @@ impl Contract {
         (full, interface)
     }
 
-    /// Returns whether an interface name belongs to this package, in any version.
+    /// Returns true if an interface name belongs to this package, in any version.
     fn has_package_of(&self, name: &str) -> bool {
         let package = &self.resolve.packages[self.package].name;
         let ours = format!("{}:{}/", package.namespace, package.name);

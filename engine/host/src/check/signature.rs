@@ -13,7 +13,7 @@ use crate::limits::SIGNATURE_CHARS_MAX;
 /// A function and the package that resolves its types.
 type FunctionRef<'a> = (&'a Resolve, &'a Function);
 
-/// Returns whether two functions have the same type.
+/// Returns true if two functions have the same type.
 ///
 /// The canonical ABI ignores the names of parameters and types, but not those of fields and cases.
 pub(super) fn same([expected, found]: [FunctionRef<'_>; 2]) -> bool {

@@ -90,7 +90,7 @@ impl Cache {
         )
     }
 
-    /// Returns whether a child process of this version has already parsed this manifest of a component within its limits.
+    /// Returns true if a child process of this version has already parsed this manifest of a component within its limits.
     pub(crate) fn has_approved_manifest(
         &self,
         engine: &Engine,

@@ -81,7 +81,7 @@ pub(super) struct MemberShape {
     pub(super) shape: &'static Shape,
 }
 
-/// Returns whether a text is the name of an action, a schedule or a kind of hold.
+/// Returns true if a text is the name of an action, a schedule or a kind of hold.
 pub(super) fn is_word(name: &str) -> bool {
     let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
     !name.is_empty() && name.len() <= 64 && name.bytes().all(is_allowed)

@@ -61,7 +61,7 @@ fn check(text: &str, pointer: &str, may_have_lines: bool, findings: &mut Finding
     }
 }
 
-/// Returns whether a character is invisible or changes how others are shown.
+/// Returns true if a character is invisible or changes how others are shown.
 ///
 /// Joiners (U+200C, U+200D) and variation selectors up to U+FE0F are parts of words and emoji, so they are allowed.
 fn is_hidden(character: char) -> bool {

@@ -18,7 +18,7 @@ pub(super) fn find_member<'v>(
     Ok(members.get(name))
 }
 
-/// Returns whether two values are equal. `1` and `1.0` are.
+/// Returns true if two values are equal. `1` and `1.0` are.
 pub(super) fn is_equal(a: &Value, b: &Value, steps: &mut Steps) -> Result<bool, EvaluationError> {
     steps.take(1)?;
     match (a, b) {

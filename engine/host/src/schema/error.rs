@@ -50,7 +50,7 @@ impl<'a> ValuePath<'a> {
         segment: Segment::Top,
     };
 
-    /// Returns whether this is the path of the whole value.
+    /// Returns true if this is the path of the whole value.
     pub(super) fn is_top(&self) -> bool {
         matches!(self.segment, Segment::Top)
     }

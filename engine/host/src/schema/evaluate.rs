@@ -110,7 +110,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Returns whether a value matches an alternative. Values listed by an alternative that does not match are dropped.
+    /// Returns true if a value matches an alternative. Values listed by an alternative that does not match are dropped.
     fn matches(
         &mut self,
         id: PartId,

@@ -30,7 +30,7 @@ fn exact(number: &Number) -> ExactNumber {
     ExactNumber::Float(float)
 }
 
-/// Returns whether a number has no fraction.
+/// Returns true if a number has no fraction.
 pub(super) fn is_whole(number: &Number) -> bool {
     match exact(number) {
         ExactNumber::Whole(_) => true,
@@ -62,7 +62,7 @@ fn against_float(whole: i128, float: f64) -> Ordering {
     whole.cmp(&truncated).then(fraction)
 }
 
-/// Returns whether a number is a multiple of a whole number.
+/// Returns true if a number is a multiple of a whole number.
 pub(super) fn is_multiple(number: &Number, of: u64) -> bool {
     match exact(number) {
         ExactNumber::Whole(whole) => whole % i128::from(of) == 0,

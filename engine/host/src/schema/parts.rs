@@ -141,7 +141,7 @@ impl TypeSet {
         Some(Self(self.0 | 1 << index))
     }
 
-    /// Returns whether a value has one of the types. A number without a fraction is an integer.
+    /// Returns true if a value has one of the types. A number without a fraction is an integer.
     pub(super) fn has(self, value: &Value) -> bool {
         let kind = match value {
             Value::Null => 1,

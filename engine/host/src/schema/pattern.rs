@@ -130,7 +130,7 @@ impl Pattern {
         self.program.states().len()
     }
 
-    /// Returns whether the pattern matches anywhere in a text.
+    /// Returns true if the pattern matches anywhere in a text.
     pub(super) fn is_match(&self, text: &str, steps: &mut Steps) -> Result<bool, EvaluationError> {
         let states = self.program.states().len();
         // These steps are for allocating and clearing two lists and the marks.

@@ -218,7 +218,7 @@ pub(super) fn fault_of(ending: CallEnding) -> String {
     }
 }
 
-/// Returns whether a call replied.
+/// Returns true if a call replied.
 pub(super) fn replied(ending: &CallEnding) -> bool {
     matches!(ending, CallEnding::Replied { .. })
 }

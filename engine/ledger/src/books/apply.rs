@@ -31,7 +31,7 @@ pub enum ApplyError {
         asset: AssetId,
     },
     /// A hold is missing, exists already, or is smaller than the amount taken from it.
-    #[error("the hold {hold} is not as the record needs it")]
+    #[error("the hold {hold} does not fit the record")]
     Hold {
         /// The hold.
         hold: HoldId,

@@ -19,7 +19,7 @@ pub enum Verdict {
     Declined(Decision),
     /// The plugin's call ended in a fault.
     Faulted(Decision),
-    /// The call has drawn and did not complete. It may be tried again, and draws the same then.
+    /// The call has drawn and did not complete. The next attempt under its key gets the same draws.
     Broken(Decision),
     /// The call has read something that has changed since. It has to run again.
     Stale,

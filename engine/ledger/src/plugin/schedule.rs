@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissedPolicy {
-    /// Each missed due time has its run, one after another.
+    /// Each missed due time gets a run, in order.
     CatchUp,
     /// Missed due times are skipped.
     Skip,
@@ -32,8 +32,8 @@ impl ScheduleTimes {
         (1..=SCHEDULE_SECONDS_MAX).contains(&self.every_s) && self.offset_s < self.every_s
     }
 
-    /// Returns the first due time at or after `from` that is later than `now`. It is at most one longest
-    /// interval ahead.
+    /// Returns the first due time at or after `from` that is later than `now`. If `from` is farther ahead than
+    /// the longest interval, the end of that interval replaces it.
     pub fn first_from(&self, from: Timestamp, now: Timestamp) -> Timestamp {
         let farthest = SCHEDULE_SECONDS_MAX.saturating_mul(1000);
         let from = from.0.min(now.0.saturating_add(farthest));

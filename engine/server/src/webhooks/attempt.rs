@@ -67,7 +67,7 @@ pub(super) enum DeliveryOutcome {
     Accepted,
     /// The receiver answered 410 Gone and wants no more events (Standard Webhooks).
     Gone,
-    /// The event was possibly not received.
+    /// The receiver did not accept the event, or its response was lost.
     Failed(String),
 }
 

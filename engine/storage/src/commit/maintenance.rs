@@ -192,7 +192,7 @@ impl Tidying {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// Returns whether it is to be done now; it is never done twice in a row, so that something else is.
+    /// Returns true if this task is due. It is never due twice in a row, so that other tasks are done, too.
     pub(crate) fn is_next(&mut self, pace: &MaintenanceConfig) -> bool {
         let due = self.at.elapsed() >= pace.tidy_every || self.bytes >= pace.tidy_bytes;
         let was_last = std::mem::take(&mut self.was_last);

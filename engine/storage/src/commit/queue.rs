@@ -68,7 +68,7 @@ enum Gate {
     Open,
     /// Requests are rejected while the state is rebuilt.
     Shut,
-    /// Requests are rejected for good. Those that wait are still decided.
+    /// New requests are rejected until the process ends. Those that wait are still decided.
     Closed,
 }
 
@@ -187,7 +187,7 @@ impl<T> Queue<T> {
         waiting.gate == Gate::Closed
     }
 
-    /// Rejects new requests for good.
+    /// Rejects all later requests. Those that wait are still decided.
     pub(crate) fn close(&self) {
         self.lock().gate = Gate::Closed;
         self.changed.notify_all();
@@ -218,13 +218,13 @@ impl<T> Waiting<T> {
             (line.requests.len(), line.bytes, line.work)
         });
         let fits = |held: usize, most: usize| most.saturating_sub(held) >= weight.bytes;
-        let is_done = |held: u64, most: u64| most.saturating_sub(held) >= weight.work;
+        let fits_work = |held: u64, most: u64| most.saturating_sub(held) >= weight.work;
         self.count < QUEUE_MAX
             && requests < QUEUE_PER_ECONOMY_MAX
             && fits(self.bytes, QUEUE_BYTES_MAX)
             && fits(bytes, QUEUE_BYTES_PER_ECONOMY_MAX)
-            && is_done(self.work, QUEUE_WORK_MAX)
-            && is_done(work, QUEUE_WORK_PER_ECONOMY_MAX)
+            && fits_work(self.work, QUEUE_WORK_MAX)
+            && fits_work(work, QUEUE_WORK_PER_ECONOMY_MAX)
     }
 
     fn add(&mut self, economy: &EconomyId, weight: Weight, request: T) {

@@ -1,4 +1,4 @@
-//! The names of files beside a file.
+//! The names of files beside a database file.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The work on time when a file is opened: starting its clock, and extending holds by an outage.
+//! The work on time when a file is opened: its clock is started, and holds of plugins are extended after an outage.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::request::Request;
 use crate::state::State;
 use crate::time::clock::{Beginning, Clock, ClockView, Mark, Outage, TimeSource};
 
-/// The shortest outage by which holds are extended. A restart is no outage, and the last mark of a killed process
-/// is up to ten seconds old.
+/// The shortest outage after which holds are extended. A restart is not an outage, and the last mark of a killed
+/// process is up to ten seconds old.
 pub(crate) const OUTAGE_MIN: Duration = Duration::from_secs(20);
 
 /// The maximum number of holds that one record extends.
@@ -44,7 +44,7 @@ pub struct ClockSetting {
     pub view: ClockView,
     /// True if the clock was set. A small difference is left to the automatic correction.
     pub set: bool,
-    /// The economies with a record of the change, which are those with a pending deadline.
+    /// The number of economies with a record of the change: those in which something waits for a time.
     pub economies: u64,
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn report(mark: Option<Mark>, state: &State, source: &TimeSource) -> 
     }
 }
 
-/// Starts the clock of a file for work that adds records without pending deadlines.
+/// Starts the clock of a file for an import, which extends no holds.
 pub(crate) fn clock(
     log: &FileLog,
     state: &State,
@@ -68,7 +68,7 @@ pub(crate) fn clock(
     Ok(Beginning::new(source, mark.as_ref(), state.latest()).clock()?)
 }
 
-/// Starts the clock and the epoch of an opened file, and extends holds by an outage.
+/// Starts the clock and the epoch of an opened file, and extends holds after an outage.
 pub(crate) fn begin(
     log: &mut FileLog,
     state: State,
@@ -81,11 +81,11 @@ pub(crate) fn begin(
     let now = clock.now();
     log.begin(now)?;
     let state = match beginning.outage(now, OUTAGE_MIN) {
-        Some(outage) => make_up(log, &state, outage, render)?,
+        Some(outage) => extend_holds(log, &state, outage, render)?,
         None => state,
     };
     // After a reboot the mark is written at once, so that the next start knows this boot even if the process
-    // is killed. Otherwise it stays, because a server that ends soon after its start has not served.
+    // is killed. Otherwise the old mark stays, because a server that ends soon after its start has not served.
     if !beginning.is_of_this_boot() {
         log.append(&Commit::default(), &[], Some(&clock.mark()))?;
     }
@@ -115,7 +115,7 @@ pub(crate) fn set(
     let to = clock.now();
     log.begin(to)?;
     let state = match beginning.outage(from, OUTAGE_MIN) {
-        Some(outage) => make_up(log, &state, outage, render)?,
+        Some(outage) => extend_holds(log, &state, outage, render)?,
         None => state,
     };
     let concerned = state.economies().iter();
@@ -135,15 +135,15 @@ pub(crate) fn set(
     Ok((state, setting))
 }
 
-/// Extends the open holds of plugins by an outage, in portions. Each hold stores how far it was extended, so
-/// that the next start continues where an interrupted one stopped.
-fn make_up(
+/// Extends the open holds of plugins by the length of an outage, in portions. Each hold stores how far it was
+/// extended, so that the next start continues where an interrupted one stopped.
+fn extend_holds(
     log: &mut FileLog,
     state: &State,
     Outage { from, until }: Outage,
     render: Render,
 ) -> Result<State, StorageError> {
-    let mut made_up = state.clone();
+    let mut extended = state.clone();
     let before = state.record;
     for (economy, books) in state.economies() {
         if books.status() == EconomyStatus::Closed {
@@ -154,19 +154,19 @@ fn make_up(
         let of_plugins: Vec<HoldId> = of_plugins.map(|(id, _)| id).collect();
         for portion in of_plugins.chunks(HOLDS_EXTENDED_MAX) {
             let act = extension(economy, portion, from, until);
-            made_up = record(log, made_up, until, &[act], None, render)?;
+            extended = record(log, extended, until, &[act], None, render)?;
         }
     }
-    let records = made_up.record.saturating_sub(before);
+    let records = extended.record.saturating_sub(before);
     if records > 0 {
         let outage_ms = until.0.saturating_sub(from.0);
         tracing::info!(
             outage_ms,
             records,
-            "the holds of open games were extended by the outage"
+            "open holds of plugins were extended by the length of the outage"
         );
     }
-    Ok(made_up)
+    Ok(extended)
 }
 
 fn extension(

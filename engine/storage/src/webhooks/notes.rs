@@ -114,7 +114,7 @@ impl Notes {
         self.written.send_modify(|txns| *txns += 1);
     }
 
-    /// Returns whether the file has the last note of a webhook.
+    /// Returns true if the file has the last note of a webhook.
     pub(crate) fn is_written(&self, place: &WebhookPlace) -> bool {
         !self.state().unwritten.contains_key(place)
     }
