@@ -1,8 +1,8 @@
 //! The timers of one connection.
 //!
-//! hyper starts a timer for the head of each request, and nearly all of them are dropped long before they are due. To
-//! start or drop a timer of tokio takes a lock that all connections share. So the timers of a connection share one
-//! sleep, which is set again only when it ends before the timer that waits for it.
+//! hyper starts a timer for the head of each request, and nearly all of them are dropped long before they are due.
+//! Starting or dropping a timer of tokio takes a lock that all connections share. So the timers of a connection share
+//! one sleep, which is set again only when it ends before the timer that waits for it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -97,8 +97,7 @@ impl Service {
         (verdict, bench.into_books())
     }
 
-    /// Returns the time of a record that would be committed now. Records never have an earlier
-    /// time.
+    /// Returns the time of a record that would be committed now. Records never have an earlier time.
     pub fn now(&self) -> Timestamp {
         self.parts.storage.clock().now()
     }

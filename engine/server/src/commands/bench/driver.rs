@@ -18,7 +18,7 @@ use crate::client::Address;
 /// The longest wait for the last answers of a load.
 const DRAIN_PATIENCE: Duration = Duration::from_mins(1);
 
-/// The events that one poll returns.
+/// The most events that one poll returns.
 const EVENTS: usize = 1_024;
 
 /// The code under which lost connections are counted.
@@ -178,7 +178,7 @@ impl Driver {
                     return Err(DriveError::Silent { waiting });
                 }
             }
-            // No time wakes the driver that no connection is free for, or that lies after the end.
+            // The driver needs no timer for a request that no free connection can send, or that is due after the end.
             let wait = if idle.is_empty() || over_since.is_some() {
                 None
             } else {

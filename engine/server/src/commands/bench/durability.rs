@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// The syncs of which the median is taken.
+/// The number of syncs whose median is taken.
 const SYNCS: usize = 64;
 
 /// The bytes that each sync follows: a page of the log.
@@ -21,7 +21,7 @@ const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 pub(super) struct Durability {
     /// The promise of every figure.
     pub(super) commit: &'static str,
-    /// The file system of the temporary database; none if the system does not tell it.
+    /// The file system of the temporary database; none if the system does not report it.
     pub(super) file_system: Option<String>,
     /// The median time to write a page and sync it there, in milliseconds.
     pub(super) sync_ms: f64,
@@ -61,7 +61,7 @@ fn file_system(folder: &Path, mounts: &str) -> Option<String> {
         let Some(path) = before.split(' ').nth(4) else {
             continue;
         };
-        // Spaces and the like stand as octal numbers in the list (proc_pid_mountinfo(5)).
+        // Spaces and similar characters are written as octal numbers in the list (proc_pid_mountinfo(5)).
         let path = path.replace("\\040", " ");
         let name = after.split(' ').next().unwrap_or_default();
         let is_longer = found
@@ -95,7 +95,7 @@ pub(super) fn bytes_below(folder: &Path) -> io::Result<u64> {
     let mut bytes: u64 = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        // Files of the index come and go while they are listed.
+        // Files of the index are created and removed while they are listed.
         let Ok(metadata) = entry.metadata() else {
             continue;
         };

@@ -117,8 +117,8 @@ impl RequestOutcome {
         match kind {
             RequestKind::Move if is_success => Self::success(1, 1),
             RequestKind::Read if is_success => Self::success(1, 0),
-            // Parsing megabytes would take a part of the machine that is measured. The requests have no texts, so
-            // the mark stands nowhere else.
+            // Parsing megabytes would use processor time of the measured machine. The requests have no texts, so the
+            // mark occurs nowhere else.
             RequestKind::Batch(size) if is_success && committed(answer.body) == size => {
                 Self::success(size, size)
             }

@@ -28,7 +28,7 @@ pub(super) struct LoadCounts {
     pub(super) refused: BTreeMap<String, u64>,
     /// The first of them, for people.
     pub(super) first_refusal: Option<String>,
-    /// Requests that were due and that no connection was free for.
+    /// Requests that were due while no connection was free, and were never sent.
     pub(super) unsent: u64,
     /// The time from the first request to the last answer.
     pub(super) elapsed: Duration,

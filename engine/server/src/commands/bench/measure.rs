@@ -143,8 +143,8 @@ impl Measurement {
         Ok(Some(bytes))
     }
 
-    /// Measures a point: half of the echo, the warm-up, the work, and the other half of the echo. The machine may be
-    /// busier at one end than at the other, and work and echo have the same share of that.
+    /// Measures a point: half of the echo, the warm-up, the work, and the other half of the echo. If the load of the
+    /// machine changes meanwhile, the change affects work and echo alike.
     fn point(
         &mut self,
         connections: usize,

@@ -1,6 +1,6 @@
 //! The processor time and the writes of a server's process, as the kernel counts them.
 //!
-//! Only Linux tells them (`proc(5)`). Elsewhere the figures are absent.
+//! Only Linux reports them (`proc(5)`). Elsewhere the figures are absent.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ pub(super) struct UsedBetween {
 }
 
 impl ProcessUsage {
-    /// Reads the figures of a process. Returns none if the system does not tell them.
+    /// Reads the figures of a process. Returns none if the system does not report them.
     pub(super) fn of(process: u32) -> Option<Self> {
         let folder = PathBuf::from(format!("/proc/{process}"));
         let mut threads: BTreeMap<ServerPart, Duration> = BTreeMap::new();

@@ -50,7 +50,7 @@ impl OwnServer {
         Ok(server)
     }
 
-    /// Starts the server on the file as it is.
+    /// Starts the server on the file in its present state.
     pub(super) fn restart(&mut self) -> Result<(), CommandError> {
         let log_path = self.folder.path().join("log");
         let log = File::create(&log_path).map_err(CommandError::new)?;
@@ -94,7 +94,7 @@ impl OwnServer {
         Err(CommandError::new("the server to measure did not start").with_details(last.join("\n")))
     }
 
-    /// Stops the server in order, so that its files are complete.
+    /// Stops the server properly, so that its files are complete.
     pub(super) fn stop(&mut self) -> Result<(), CommandError> {
         let Some(mut child) = self.child.take() else {
             return Ok(());

@@ -12,7 +12,7 @@ use super::options::Work;
 use super::sampler::Distribution;
 use super::template::KeyOrder;
 
-/// The version of the document. It grows if a member changes its meaning or goes.
+/// The version of the document. It is raised if a member changes its meaning or is removed.
 pub(super) const DOCUMENT_VERSION: u32 = 1;
 
 /// The shares of requests whose latency the document has.
@@ -194,8 +194,8 @@ impl LoadResult {
         }
     }
 
-    /// This load as a multiple of an echo. A batch is compared for each of its operations. Of the echo only the front
-    /// counts, since the other parts still end the work that came before it.
+    /// Returns this load as a multiple of an echo. A batch is compared for each of its operations. Only the front of
+    /// the echo counts, since the other parts still finish earlier work.
     pub(super) fn of_echo(&self, echo: &Self) -> EchoRatio {
         let front = |echo: &ProcessorResult| echo.parts.get(ServerPart::Front.name()).copied();
         let front = echo.processor_us.as_ref().and_then(front);

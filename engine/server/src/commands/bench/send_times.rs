@@ -6,9 +6,9 @@ const NANOSECONDS: u128 = 1_000_000_000;
 
 /// Times at a fixed distance, counted from the start of a measurement.
 ///
-/// A request's latency counts from its time here, also if it is sent later because all connections wait for
-/// answers. Counting from the moment of sending would leave out just the waits that a slow server causes
-/// ("coordinated omission").
+/// A request's latency counts from its time here, also if it is sent later because all connections wait for answers. If
+/// it counted from the moment of sending, the waits that a slow server causes would be missing ("coordinated
+/// omission").
 pub(super) struct SendTimes {
     rate: u64,
     taken: u64,
@@ -31,7 +31,7 @@ impl SendTimes {
         Duration::from_nanos_u128(nanoseconds.unwrap_or(0))
     }
 
-    /// Takes the next time if it has come and lies before the end.
+    /// Takes the next time if it has come and is before the end.
     pub(super) fn take(&mut self, now: Duration, end: Duration) -> Option<Duration> {
         let next = self.next();
         if next > now || next >= end {
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(times.take(micros(0), end), Some(micros(0)));
         assert_eq!(times.take(micros(999), end), None);
         assert_eq!(times.take(micros(1_000), end), Some(micros(1_000)));
-        // After a wait each missed time is taken, and not the present one in their place.
+        // After a wait each missed time is taken, one after the other; none is skipped.
         assert_eq!(times.take(micros(5_500), end), Some(micros(2_000)));
         assert_eq!(times.take(micros(5_500), end), Some(micros(3_000)));
     }

@@ -1,7 +1,7 @@
 //! Requests as prepared bytes with places that are filled in: the load must cost little beside the server.
 //!
-//! Every place has a fixed width, so that a request keeps its length, and a batch of 8,192 transfers is filled in where
-//! it stands.
+//! Every place has a fixed width, so that a request keeps its length, and even a batch of 8,192 transfers is filled
+//! without a copy.
 
 use clap::ValueEnum;
 use serde::Serialize;
