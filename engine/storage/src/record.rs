@@ -13,7 +13,7 @@ use crate::error::StorageError;
 /// The version of Bursar that new records carry.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The text of changes that are none.
+/// The text of an empty list of changes.
 pub(crate) const NO_CHANGES: &str = "[]";
 
 /// The outcome of an act, as a record states it.
@@ -204,8 +204,8 @@ impl Record {
         self.changes != NO_CHANGES
     }
 
-    /// Commits to the changes with a salt of their own, which does not tell that of the texts: a record whose texts and
-    /// salt were removed keeps it, so that its changes can still be checked.
+    /// Commits to the changes with a salt of their own, from which the salt of the texts cannot be computed. A record
+    /// whose texts and salt were removed keeps it, so that its changes can still be checked.
     fn commit_to_changes(&self) -> Digest {
         let mut salt = Sha256Writer::new("bursar-changes-salt-1");
         salt.text(self.salt.0);

@@ -48,8 +48,7 @@ pub(super) fn check(block: &Block, output: &str, place: &str) {
     }
 }
 
-/// Returns true if a value is as shown. `"…"` stands for any value, and as an item or a member for any
-/// others.
+/// Returns true if a value is as shown. `"…"` stands for any value, and as an item or a member for any others.
 fn is_like(shown: &Value, value: &Value) -> bool {
     match (shown, value) {
         (Value::String(text), _) if text == "…" => true,

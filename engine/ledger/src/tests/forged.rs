@@ -23,8 +23,7 @@ const GAME: &str = "
     call R game user:2; R draw 6; R reply
 ";
 
-/// Returns a call that uses nearly every host function, before its commit. Comments number its
-/// exchanges.
+/// Returns a call that uses nearly every host function, before its commit. Comments number its exchanges.
 fn played() -> (World, CallResult) {
     let mut world = World::after(GAME);
     world.run(

@@ -91,8 +91,7 @@ fn code(rejection: &Rejection) -> String {
         .into()
 }
 
-/// Returns the codes of all variants in the order of the enum, which serde lists when it meets
-/// another.
+/// Returns the codes of all variants in the order of the enum, which serde lists when it meets another.
 fn codes() -> Vec<String> {
     let unknown = serde_json::from_str::<Rejection>(r#"{"code":""}"#);
     let message = unknown.expect_err("no rejection has this code").to_string();

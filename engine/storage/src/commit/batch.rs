@@ -1,4 +1,4 @@
-//! A batch: the decisions on some requests, without any access to the disk. The result are new records,
+//! A batch: the decisions on some requests, without any access to the disk. The results are new records,
 //! replies and the next state.
 
 use std::collections::{BTreeSet, HashMap};

@@ -3,8 +3,8 @@
 //! Each waiting economy has a virtual time, at which its next request begins. The economy with the earliest
 //! time is served, and its time advances by the work of the served requests. So waiting economies get equal
 //! work, even if the sizes of their requests differ. An economy that begins to wait starts at the present
-//! virtual time, so that it cannot save turns. If an economy was served ahead of the others and waits no
-//! more, its time is kept until they have caught up.
+//! virtual time, so that it cannot save turns. If an economy was served ahead of the others and no longer
+//! waits, its time is kept until they have caught up.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(crate) struct Turns {
     /// The waiting economies, by the virtual time of their next request, then by arrival.
     order: BTreeMap<(u64, u64), EconomyId>,
     arrivals: u64,
-    /// The virtual times up to which economies were served that wait no more.
+    /// The virtual times up to which economies that no longer wait were served.
     ahead: BTreeMap<EconomyId, u64>,
 }
 
@@ -34,7 +34,7 @@ impl Turns {
         self.order.first_key_value().map(|(_, economy)| economy)
     }
 
-    /// Counts the work that the first economy was served. It is removed if it waits no more.
+    /// Counts work that was served to the first economy. Removes the economy if it no longer waits.
     pub(crate) fn served(&mut self, work: u64, waits: bool) {
         let Some(((start, _), economy)) = self.order.pop_first() else {
             return;

@@ -15,8 +15,8 @@ const LOG_FRAMES_LEFT_MAX: u64 = 4_096;
 
 /// The least number of records after which a checkpoint is written.
 const CHECKPOINT_RECORDS: u64 = 50_000;
-/// The largest number of records after which a checkpoint is written. A start applies at most so many, which takes a
-/// few seconds.
+/// The largest number of records after which a checkpoint is written. A start applies at most this number, which takes
+/// a few seconds.
 const CHECKPOINT_RECORDS_MAX: u64 = 1_000_000;
 /// The length of a piece of a checkpoint before compression, in bytes. The last entry may exceed it.
 const PIECE_BYTES: usize = 256 << 10;

@@ -437,7 +437,7 @@ mod tests {
             .push(&economy("giant"), of_work(40_000), 1)
             .expect("room");
         assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![1]));
-        // While it is being committed both send something: the giant first.
+        // During its commit both economies send a request, the one with large requests first.
         queue
             .push(&economy("giant"), of_work(40_000), 2)
             .expect("room");

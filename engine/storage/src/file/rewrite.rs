@@ -19,8 +19,8 @@ const PART_BYTES: usize = 1 << 20;
 
 /// Writes the bytes of the write-ahead log beside a file in their places again, and syncs them.
 ///
-/// SQLite must not write to the log meanwhile; it may read. A crash on the way leaves each byte as it was read, or as
-/// the disk had it before. No lock of SQLite is on this file, so closing it releases none.
+/// SQLite must not write to the log meanwhile; it may read. After a crash during the work each byte is as it was read,
+/// or as the disk had it before. No lock of SQLite is on this file, so closing it releases none.
 pub(crate) fn rewrite_log(database: &Path) -> Result<(), StorageError> {
     let path = path_of(database);
     let failed = |source| StorageError::File {

@@ -269,7 +269,7 @@ impl Index {
         Ok(found)
     }
 
-    /// Hands a large tail to the builder. A following [`Self::each_key`] and its like then read it without a lock.
+    /// Hands a large tail to the builder, so that [`Self::each_key`] and similar reads then need no lock for it.
     pub(crate) fn freeze(&self) {
         self.shared.freeze_if_large();
     }

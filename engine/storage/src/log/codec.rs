@@ -85,7 +85,7 @@ pub(crate) struct Decoded {
 }
 
 /// Reads the next record of a frame. Its numbers are those of the header; [`FrameReader`](super::frame::FrameReader)
-/// counts them on.
+/// adds those of the records before it.
 pub(crate) fn decode(from: &mut Decoder<'_>, header: &FrameHeader) -> Result<Decoded, Error> {
     let members = array(from)?;
     if members < MEMBERS {
@@ -146,8 +146,8 @@ pub(crate) fn decode(from: &mut Decoder<'_>, header: &FrameHeader) -> Result<Dec
     })
 }
 
-/// Reads the members of a record that count it, and skips the rest: the place of its economy in the header, and the
-/// number of its movements.
+/// Reads the two members of a record that determine the numbers of later records: the place of its economy in the
+/// header, and the number of its movements.
 pub(crate) fn skip(from: &mut Decoder<'_>) -> Result<(usize, u64), Error> {
     let members = array(from)?;
     if members < MEMBERS {

@@ -1,4 +1,4 @@
-//! The writer's way out of failures of the disk.
+//! The recovery of the writer from failures of the disk.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -56,9 +56,9 @@ impl<L: Log> Writer<L> {
         }
         tracing::error!(%error, "work on the file failed; rebuilding the state from disk");
         self.checkpoint = None;
-        // The old connection goes first: there is never more than one that writes.
+        // The old connection is closed first, since at most one may write.
         self.log = None;
-        // A file that opens and then fails again, as on a disk that is nearly full, is not hurried.
+        // On a nearly full disk a file opens and then fails again, so the pause comes before the attempt.
         if !self.pause.is_zero() && self.shared.queue.rest(self.pause) {
             return Recovered::Closed;
         }
@@ -68,7 +68,7 @@ impl<L: Log> Writer<L> {
                 let tries = self.tries;
                 tracing::error!(
                     tries,
-                    "work on the file went on failing; giving the file up"
+                    "work on the file failed in each attempt; giving the file up"
                 );
                 return Recovered::GaveUp;
             }
