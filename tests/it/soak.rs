@@ -117,7 +117,7 @@ async fn attack(server: &ServerProcess, key: &str, round: u64, preview: bool) {
                 .put(&format!("{GUILD}/plugins/malicious"), &body)
                 .await;
             let response = response.unwrap();
-            // On a busy machine the check may exceed its deadline, which is no finding.
+            // On a busy machine the check may exceed its deadline, which is not a finding.
             assert!(
                 ["configuration_refused", "call_failed"].contains(&&*response.code()),
                 "{check}: {}",

@@ -165,7 +165,7 @@ pub enum LoadError {
     /// The component is being compiled in the background.
     #[error("the component is being compiled; try again later")]
     Compiling,
-    /// This machine failed. It is no finding about the component.
+    /// This machine failed. It is not a finding about the component.
     #[error("{0}")]
     Failed(String),
 }

@@ -64,7 +64,7 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Returns the code of a problem; empty if the body is no problem.
+    /// Returns the code of a problem; empty if the body is not a problem.
     pub fn code(&self) -> String {
         self.json()
             .get("code")

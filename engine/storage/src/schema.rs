@@ -22,7 +22,7 @@ pub(crate) fn stamp(database: &Database) -> Result<Stamp, StorageError> {
     database.number("PRAGMA user_version").map(Stamp::of_sql)
 }
 
-/// Migrates a file to the newest schema. Fails if it is no Bursar database.
+/// Migrates a file to the newest schema. Fails if it is not a Bursar database.
 pub(crate) fn migrate(database: &Database) -> Result<(), StorageError> {
     let tables = database.number("SELECT count(*) FROM sqlite_schema")?;
     let application = database.number("PRAGMA application_id")?;

@@ -9,7 +9,7 @@
 //! the manifest only after the child has finished within its limits.
 //!
 //! A child has its own resource limits or those of the machine, whichever are lower. If the machine's are lower and the
-//! child fails, that is no finding about the component.
+//! child fails, that is not a finding about the component.
 
 mod child;
 mod task;
@@ -118,7 +118,7 @@ pub(crate) fn load(engine: &Engine, artifact: &[u8]) -> Result<Component, Report
     loaded.map_err(|error| compile_failed(format!("{error:#}")))
 }
 
-/// Starts a child process. A failure to start is no finding about the component.
+/// Starts a child process. A failure to start is not a finding about the component.
 fn start(program: &Path, arguments: &[String], cpu_s: u64) -> Result<Child, LoadError> {
     let started = Command::new(program)
         .args(arguments)
@@ -204,8 +204,8 @@ enum ChildExit {
     OutOfMemory,
     /// Its limit of processor time.
     OutOfTime,
-    /// A signal from outside, such as Ctrl-C or the kernel's out-of-memory killer, or a lost process. It is no finding
-    /// about the component.
+    /// A signal from outside, such as Ctrl-C or the kernel's out-of-memory killer, or a lost process. It is not a
+    /// finding about the component.
     External,
     /// The wall-clock limit: the machine was too busy for it to use up its processor time.
     Timeout,

@@ -53,8 +53,8 @@ pub(super) fn resolve_schedules(
     Ok(schedules.collect())
 }
 
-/// Returns the change that moves a schedule on after its run. Returns none if the run's due time is not the
-/// next one.
+/// Returns the change that sets the next due time of a schedule after its run. Returns none if the run's due
+/// time is not the present one.
 pub(super) fn complete_run(books: &Books, at: Timestamp, request: &CallRequest) -> Option<Change> {
     let due = request.due?;
     let schedule = books.schedule(&request.plugin, &request.action)?;

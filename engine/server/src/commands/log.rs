@@ -53,7 +53,7 @@ impl PrintLog {
         let flushed = output.flush();
         match listed.and_then(|()| Ok(flushed?)) {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            // A reader may close the pipe early, which is no failure of the command.
+            // A reader may close the pipe early, which is not a failure of the command.
             Err(ListingError::Io(error)) if error.kind() == ErrorKind::BrokenPipe => {
                 Ok(ExitCode::SUCCESS)
             }

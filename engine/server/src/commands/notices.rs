@@ -22,7 +22,7 @@ impl Notices {
     )]
     pub(super) fn run(self) -> CommandResult {
         let mut out = std::io::stdout().lock();
-        // A reader may close the pipe early, which is no failure of the command.
+        // A reader may close the pipe early, which is not a failure of the command.
         drop(out.write_all(NOTICES.as_bytes()));
         Ok(ExitCode::SUCCESS)
     }

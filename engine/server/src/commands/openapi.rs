@@ -17,7 +17,7 @@ impl OpenApi {
     pub(super) fn run(self) -> CommandResult {
         let document = serde_json::to_string_pretty(&http::openapi()).map_err(CommandError::new)?;
         let mut out = std::io::stdout().lock();
-        // A reader may close the pipe early, which is no failure of the command.
+        // A reader may close the pipe early, which is not a failure of the command.
         drop(writeln!(out, "{document}"));
         Ok(ExitCode::SUCCESS)
     }

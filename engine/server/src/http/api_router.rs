@@ -30,7 +30,7 @@ impl ApiRouter {
         Self { routes }
     }
 
-    /// Adds a route that is no part of the API's description.
+    /// Adds a route that is not part of the API's description.
     pub(crate) fn with_route(self, path: &str, route: MethodRouter) -> Self {
         let routes = self.routes.route(path, route);
         Self { routes }

@@ -1,6 +1,6 @@
 //! The echo route of `bursar bench`: the cost of HTTP and JSON alone, on the same listener.
 //!
-//! `bursar serve` has it only with a hidden option. It is no part of the API, and passes none of its checks.
+//! `bursar serve` has it only with a hidden option. It is not part of the API, and passes none of its checks.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

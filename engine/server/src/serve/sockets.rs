@@ -101,7 +101,7 @@ impl Drop for Socket {
     }
 }
 
-/// Removes the socket file of a killed process. Fails if a process listens on it, or if the file is no socket.
+/// Removes the socket file of a killed process. Fails if a process listens on it, or if the file is not a socket.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {

@@ -190,7 +190,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Rejects a file with several hard links, because each name would have its own lock and its own write-ahead log.
 ///
-/// A lock on the database file itself would be shared by all names, but it is no solution: closing another handle
+/// A lock on the database file itself would be shared by all names, but does not help: closing another handle
 /// to the file drops the POSIX locks of SQLite in this process, and some network file systems do not separate
 /// POSIX locks from `flock` locks.
 fn has_one_name(database: &Path) -> Result<(), StorageError> {

@@ -1,7 +1,7 @@
 //! The manifest: the one file that says what the index consists of.
 //!
 //! It is replaced as a whole: written under another name, synced, renamed, and the folder synced. What it names was
-//! synced before. A file that it does not name is no part of the index.
+//! synced before. A file that it does not name is not part of the index.
 
 use std::io::{self, Read};
 

@@ -29,7 +29,7 @@ impl ServerApi {
         let version = answer.get("version").and_then(Value::as_str);
         let Some(version) = version.map(str::to_owned) else {
             return Err(CommandError::new(format!(
-                "{} is no Bursar server: its /healthz has no version",
+                "{} is not a Bursar server: its /healthz has no version",
                 self.shown
             )));
         };

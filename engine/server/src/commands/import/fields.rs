@@ -62,9 +62,9 @@ pub(super) fn amount(text: &str) -> Result<Option<Amount>, String> {
             malformed("is below zero: an opening balance is more than 0; remove the line")
         }
         _ if looks_rounded(text) => malformed(
-            "is no whole number: write it in the asset's smallest unit, without a point or exponent",
+            "is not a whole number: write it in the asset's smallest unit, without a point or exponent",
         ),
-        _ => malformed("is no whole number from 1 to 9007199254740991"),
+        _ => malformed("is not a whole number from 1 to 9007199254740991"),
     }
 }
 

@@ -29,7 +29,7 @@ fn is_discarded(folder: &MemoryFolder, model: &Model, verified: bool) -> bool {
 
 #[test]
 fn each_changed_byte_is_found_by_the_check_of_a_start() {
-    // Three tails: a merged run and one that is not, of each kind.
+    // Three tails give a merged run and an unmerged one of each kind.
     let model = Model::random(24, 11);
     let folder = written(&model);
     assert_eq!(folder.files().len(), 9);

@@ -26,7 +26,7 @@ pub struct AuditReport {
     pub economies: Vec<EconomyHead>,
     /// Accounts outside their limits because an operator changed the limits or forced a reversal.
     pub outside: Vec<LimitBreach>,
-    /// The clock of the file and that of the machine, if known. This is no promise.
+    /// The clock of the file and that of the machine, if known. This is not a promise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockView>,
     /// The given heads and the records that have them.
