@@ -24,7 +24,7 @@
 //!
 //! let host = PluginHost::new(Limits::standard(), Compiler::InProcess, None)?;
 //! let Err(LoadError::Refused(report)) = host.check(b"not a component") else {
-//!     panic!("the bytes are no component");
+//!     panic!("the bytes are not a component");
 //! };
 //! assert_eq!(report.findings[0].code, "not_wasm");
 //! # Ok::<(), LoadError>(())

@@ -11,6 +11,18 @@
 //! The main types are [`serve::Server`], a server that listens, and [`service::Service`], which carries out requests
 //! and knows no HTTP.
 //!
+//! # Example
+//!
+//! The description of the API is made from its routes, without a running server:
+//!
+//! ```
+//! let description = bursar_server::http::openapi();
+//! assert_eq!(description["openapi"], "3.1.0");
+//! assert!(description["paths"]["/healthz"]["get"].is_object());
+//! ```
+//!
+//! # Rules
+//!
 //! Only `clock` reads the time, only `random` reads randomness, and only `config` reads the environment.
 
 mod admission;

@@ -1,7 +1,7 @@
 //! Durable storage of economies: a log in one libSQL file, its single writer, and the published state.
 //!
 //! [`Storage::open`] opens a file and starts its writer. [`Storage::submit`] queues a [`Submission`] and
-//! returns a receiver for its [`Reply`]; the reads are methods of [`Storage`] too.
+//! returns a receiver for its [`Reply`]; the reads are methods of [`Storage`] too. [`Submission`] has an example.
 //!
 //! * The **state** ([`State`]) is in memory. Only the writer changes it. After each commit the writer
 //!   publishes an immutable snapshot that shares all unchanged parts with its predecessor. Readers load the

@@ -1,4 +1,4 @@
-//! Write plugins for Bursar in Rust.
+//! The SDK for plugins of Bursar in Rust.
 //!
 //! Bursar is an economy service for Discord bots and games. A plugin adds rules to it, such as a shop, a
 //! daily reward or a game. It is a WebAssembly component with named actions. The service calls an action on
