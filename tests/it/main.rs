@@ -31,6 +31,7 @@ mod mixes;
 
 mod access;
 mod admission;
+mod api_index;
 mod archive;
 mod auction_bids;
 mod auctions;

@@ -22,6 +22,7 @@ mod export;
 mod extract;
 mod health;
 mod holds;
+mod index;
 mod intake;
 mod json;
 mod keys;
@@ -92,6 +93,7 @@ fn resources() -> Vec<Resource> {
         keys::routes(),
         components::routes(),
         health::routes(),
+        index::routes(resources),
         api::docs::routes(openapi),
     ]
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod codes;
 pub(crate) mod docs;
+pub(crate) mod listing;
 pub(crate) mod openapi;
 pub(crate) mod route;
 pub(crate) mod schemas;

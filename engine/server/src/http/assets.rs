@@ -106,6 +106,7 @@ fn list_route() -> Route {
             "Returns all assets of the economy and their amounts in circulation.",
         )
         .needs(Scope::Read)
+        .whole_list("the quota `assets` is their bound.")
         .answers::<AssetList<'static>>(StatusCode::OK, "The assets.")
 }
 
@@ -118,6 +119,7 @@ fn holders_route() -> Route {
              order: a leaderboard.",
         )
         .needs(Scope::Read)
+        .pages("limit", "holders", HOLDERS, HOLDERS_MAX)
         .query::<HoldersQuery>()
         .answers::<Holders<'static>>(StatusCode::OK, "The holders.")
         .example(json!({ "asset": "coin", "holders": [{ "account": "user:1", "posted": 170 }] }))

@@ -34,7 +34,7 @@ use crate::service::error::ServiceError;
 pub(super) use routes::route;
 
 /// The largest body of a batch, in bytes.
-const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(super) const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The relation between the transfers of a batch.
 #[derive(Deserialize, JsonSchema, Clone, Copy)]

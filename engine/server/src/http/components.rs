@@ -44,6 +44,7 @@ pub(super) fn routes() -> Resource {
             "Returns all uploaded components.",
         )
         .needs_everywhere(Scope::Admin)
+        .whole_list("only operators upload components.")
         .answers::<ComponentList<'static>>(StatusCode::OK, "The components.");
     Resource {
         name: "components",

@@ -63,6 +63,7 @@ pub(super) fn routes() -> Resource {
             "Returns the economies that the key may read.",
         )
         .needs_a_key()
+        .whole_list("only operators open economies.")
         .answers::<EconomyList<'static>>(StatusCode::OK, "The economies.");
     Resource {
         name: "economies",

@@ -56,6 +56,7 @@ pub(super) fn routes() -> Resource {
              a backup.",
         )
         .needs(Scope::Read)
+        .pages("limit", "events", EVENTS, EVENTS_MAX)
         .query::<EventsQuery>()
         .header::<schemas::Position>(
             "Last-Event-ID",

@@ -133,6 +133,7 @@ fn list_route() -> Route {
             "Returns all keys without their secrets.",
         )
         .needs_everywhere(Scope::Admin)
+        .whole_list("only operators create keys.")
         .answers::<KeyList<'static>>(StatusCode::OK, "The keys.")
 }
 

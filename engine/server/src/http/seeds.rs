@@ -37,6 +37,7 @@ pub(super) fn routes() -> Resource {
              active one, and the previous ones, with the seed itself once it is revealed.",
         )
         .needs(Scope::Read)
+        .pages("limit", "seeds", PAGE, PAGE_MAX)
         .query::<SeedsQuery>()
         .answers::<SeedList>(StatusCode::OK, "A page of server seeds.");
     let rotate = Route::post("/v1/economies/{economy}/seeds/rotate", rotate)

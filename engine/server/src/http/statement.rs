@@ -45,6 +45,7 @@ pub(super) fn route() -> Route {
              read the next page, send `next_cursor` as `cursor`, without filters.",
         )
         .needs(Scope::Read)
+        .pages("limit", "entries", ENTRIES, ENTRIES_MAX)
         .query::<StatementQuery>()
         .answers::<StatementView<'static>>(StatusCode::OK, "A page of entries.")
         .example(json!({

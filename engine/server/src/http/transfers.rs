@@ -27,9 +27,9 @@ pub(super) use routes::routes;
 /// The greatest length of a memo, in characters.
 pub(crate) const MEMO_CHARS_MAX: usize = 256;
 /// The greatest length of a reference, in characters.
-const REFERENCE_CHARS_MAX: usize = 128;
+pub(super) const REFERENCE_CHARS_MAX: usize = 128;
 /// The largest metadata of a transfer, as JSON in bytes.
-const METADATA_BYTES_MAX: usize = 4096;
+pub(super) const METADATA_BYTES_MAX: usize = 4096;
 
 /// The annotations of a movement. They are recorded with the request and have no effect on the
 /// rules.

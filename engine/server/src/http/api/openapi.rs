@@ -141,13 +141,18 @@ fn operation(schemas: &mut Schemas, tag: &str, route: &Route) -> Value {
         id,
         summary,
         description,
+        listing,
         ..
     } = route.operation;
+    let description = match listing {
+        Some(listing) => format!("{description} {}", listing.sentence()),
+        None => description.into(),
+    };
     let mut described = json!({
         "tags": [tag],
         "operationId": id,
         "summary": summary,
-        "description": with_access(description, route.operation.access),
+        "description": with_access(&description, route.operation.access),
         "parameters": parameters(&mut schemas.requests, route),
         "responses": responses(&mut schemas.responses, route),
         "security": match route.operation.access {

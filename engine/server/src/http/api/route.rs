@@ -12,6 +12,7 @@ use bursar_ledger::Scope;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
+use super::listing::Listing;
 use super::schemas::IdempotencyHeader;
 use crate::http::intake::BodyHandler;
 use crate::http::limits::BODY_BYTES_MAX;
@@ -46,6 +47,8 @@ pub(crate) struct Operation {
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
     pub(crate) access: Access,
+    /// The number of entries in one answer, if the route is a list.
+    pub(crate) listing: Option<Listing>,
     pub(crate) query: Option<Describe>,
     pub(crate) headers: Vec<(&'static str, &'static str, Describe)>,
     pub(crate) body: Option<RequestBody>,
@@ -126,6 +129,7 @@ impl Route {
             summary: "",
             description: "",
             access: Access::Public,
+            listing: None,
             query: None,
             headers: Vec::new(),
             body: None,
@@ -183,6 +187,29 @@ impl Route {
     /// Requires the owner's token of the server.
     pub(crate) fn needs_the_owner(mut self) -> Self {
         self.operation.access = Access::Owner;
+        self
+    }
+
+    /// Declares a list in pages, of which the query parameter `parameter` sets the size.
+    pub(crate) fn pages(
+        mut self,
+        parameter: &'static str,
+        entries: &'static str,
+        default: usize,
+        max: usize,
+    ) -> Self {
+        self.operation.listing = Some(Listing::Pages {
+            parameter,
+            entries,
+            default,
+            max,
+        });
+        self
+    }
+
+    /// Declares a list that is answered as a whole, with a sentence about its bound.
+    pub(crate) fn whole_list(mut self, bound: &'static str) -> Self {
+        self.operation.listing = Some(Listing::Whole { bound });
         self
     }
 

@@ -21,6 +21,7 @@ use crate::service::error::ServiceError;
 const DAYS: u64 = 30;
 
 pub(super) fn route() -> Route {
+    let size = |days: u64| usize::try_from(days).unwrap_or(usize::MAX);
     Route::get("/v1/economies/{economy}/assets/{asset}/flows", flows_of)
         .operation(
             "list_flows",
@@ -29,6 +30,7 @@ pub(super) fn route() -> Route {
              plugin. Days without issue or burn are left out.",
         )
         .needs(Scope::Read)
+        .pages("days", "days", size(DAYS), size(FLOW_DAYS_MAX))
         .query::<FlowsQuery>()
         .answers::<Circulation<'static>>(StatusCode::OK, "The amounts, by day and plugin.")
         .example(json!({

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use bursar_ledger::Scope;
 use serde_json::{Value, json};
 
-use super::{CaptureBody, HoldBody, HoldList, HoldsQuery, ReleaseBody};
+use super::{CaptureBody, HOLDS, HOLDS_PAGE_MAX, HoldBody, HoldList, HoldsQuery, ReleaseBody};
 use super::{capture, list, place, read, release};
 use crate::http::api::route::{Resource, Route};
 use crate::http::api::views::HoldView;
@@ -74,6 +74,7 @@ fn list_route() -> Route {
              `cursor`, without `account`.",
         )
         .needs(Scope::Read)
+        .pages("limit", "holds", HOLDS, HOLDS_PAGE_MAX)
         .query::<HoldsQuery>()
         .answers::<HoldList<'static>>(StatusCode::OK, "A page of open holds.")
         .example(json!({ "holds": [example()], "next_cursor": null }))

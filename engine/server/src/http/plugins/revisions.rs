@@ -39,6 +39,7 @@ pub(super) fn route() -> Route {
          available here; the events contain all of them.",
     )
     .needs(Scope::Read)
+    .pages("limit", "revisions", PAGE, PAGE_MAX)
     .query::<RevisionsQuery>()
     .answers::<RevisionList>(StatusCode::OK, "A page of revisions.")
     .error(StatusCode::NOT_FOUND, &["plugin_not_found"])

@@ -107,6 +107,7 @@ fn list_route() -> Route {
             "Returns all plugins of the economy with their manifests.",
         )
         .needs(Scope::Read)
+        .whole_list("the quota `plugins` is their bound.")
         .answers::<PluginList>(StatusCode::OK, "The plugins.")
 }
 

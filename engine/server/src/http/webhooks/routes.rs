@@ -95,6 +95,7 @@ fn list_route() -> Route {
             "Returns all webhooks of the economy and their progress.",
         )
         .needs(Scope::Admin)
+        .whole_list("the quota `webhooks` is their bound.")
         .answers::<WebhookList>(StatusCode::OK, "The webhooks.")
 }
 
@@ -128,6 +129,7 @@ fn dead_letters_route() -> Route {
         "Returns the events that were not delivered after all attempts, oldest first.",
     )
     .needs(Scope::Admin)
+    .whole_list("a webhook with 100 dead letters is switched off.")
     .answers::<DeadLetters<'static>>(StatusCode::OK, "The dead letters.")
     .error(StatusCode::NOT_FOUND, &["webhook_not_found"])
 }
