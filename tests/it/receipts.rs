@@ -319,7 +319,7 @@ async fn every_change_of_a_receipt_is_detected() {
     server.close().await;
 }
 
-/// A draw from a million numbers differs if anything it depends on is changed.
+/// Checks that a draw from a million numbers differs if anything that it depends on is changed.
 async fn check_changes_of_a_draws_origin(guild: &mut GuildClient, folder: &Path) {
     install_malicious(guild).await;
     let called = guild

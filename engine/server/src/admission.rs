@@ -26,7 +26,7 @@ pub(crate) struct AdmissionBounds {
 }
 
 impl AdmissionBounds {
-    /// Limits in all and for each key, without a limit on waiting requests.
+    /// Creates limits in total and for each key, without a limit on waiting requests.
     pub(crate) const fn new(all: usize, per_key: usize) -> Self {
         Self {
             all,

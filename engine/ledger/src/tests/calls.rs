@@ -23,7 +23,7 @@ pub(super) fn check_shop(script: &str, expected: &Expect) {
     check(&format!("{SHOP}{script}"), expected);
 }
 
-/// A shop with every kind of grant.
+/// Checks a script on a shop with every kind of grant.
 pub(super) fn check_granted(script: &str, expected: &Expect) {
     let install = "plugin shop component=c grants=requested enabled=true \
         requests=read/user:2,debit/user:2,debit/issuer:coin,credit/issuer:coin";

@@ -260,7 +260,7 @@ fn reversal() -> impl Strategy<Value = Act> + Clone {
     })
 }
 
-/// Acts that move money or set limits only, which the model understands.
+/// Generates acts that only move money or set limits, which the model understands.
 pub(in crate::tests) fn money() -> impl Strategy<Value = Act> + Clone {
     prop_oneof![
         6 => transfer(),

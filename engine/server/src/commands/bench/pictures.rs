@@ -130,7 +130,7 @@ fn rates(points: &[&PointResult]) -> Chart {
     }
 }
 
-/// Marks at powers of ten around all points.
+/// Returns marks at powers of ten around all points.
 fn decades(lines: &[ChartLine]) -> Vec<AxisMark> {
     let heights = || {
         lines
@@ -150,7 +150,7 @@ fn decades(lines: &[ChartLine]) -> Vec<AxisMark> {
         .collect()
 }
 
-/// Marks from zero to above all points, at round numbers.
+/// Returns marks at round numbers, from zero to above all points.
 fn from_zero(lines: &[ChartLine]) -> Vec<AxisMark> {
     let most = lines
         .iter()
