@@ -286,7 +286,7 @@ fn every_limit_is_documented_with_its_value_and_tests() {
 
 /// A page that matches the crates below.
 const PAGE: &str = "
-| Limit | Bound | At the bound | Constant | Tests |
+| Limit | Bound | Beyond the bound | Constant | Tests |
 |---|---|---|---|---|
 | bodies | 64 KiB | 413 | `a::BODY_BYTES_MAX` | `t.rs`: `at_it`, `beyond` |
 | waits | 10 s, then 2 min | closed | `a::PATIENCE`, `a::inner::PATIENCE_S` | `t.rs`: `at_it` |
