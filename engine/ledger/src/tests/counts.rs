@@ -163,3 +163,23 @@ fn reserved_state_after_a_draw_is_counted_to_the_byte() {
     assert!(draws("B", enough));
     assert!(!draws("C", enough - 1));
 }
+
+#[test]
+fn counts_survive_a_checkpoint() {
+    let mut world = World::after("account user:1; plugin shop component=a enabled=true");
+    world.run(
+        r#"account user:1 metadata={"a":1}; call A shop user:1; A set a b; A set c d; A reply"#,
+    );
+    world.run("quota holds=3");
+    let mut restored = None;
+    for item in world.books.clone().into_entries() {
+        assert!(Books::restore(&mut restored, item));
+    }
+    assert_eq!(restored.as_ref(), Some(&world.books));
+    let restored = restored.expect("the books");
+    assert_eq!(restored.quota(Quota::Holds), 3);
+    assert_eq!(restored.used(Quota::MetadataBytes, world.at()), Some(7));
+    let account = restored.account(&id("user:1")).expect("it is there");
+    let metadata = account.metadata.as_ref();
+    assert_eq!(metadata.map(crate::Document::as_str), Some(r#"{"a":1}"#));
+}

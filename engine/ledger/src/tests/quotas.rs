@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::history::{history, play};
-use super::script::{World, check, id};
+use super::script::{World, check};
 use crate::{
     Act, Books, FLOW_DAYS_MAX, Quota, QuotaPatch, Quotas, Rejection, STATE_AFTER_DRAW_BYTES,
     Timestamp, Verdict, decide,
@@ -483,24 +483,4 @@ proptest! {
             }
         });
     }
-}
-
-#[test]
-fn counts_survive_a_checkpoint() {
-    let mut world = World::after(SETUP);
-    world.run(
-        r#"account user:1 metadata={"a":1}; call A shop user:1; A set a b; A set c d; A reply"#,
-    );
-    world.run("quota holds=3");
-    let mut restored = None;
-    for item in world.books.clone().into_entries() {
-        assert!(Books::restore(&mut restored, item));
-    }
-    assert_eq!(restored.as_ref(), Some(&world.books));
-    let restored = restored.expect("the books");
-    assert_eq!(restored.quota(Quota::Holds), 3);
-    assert_eq!(restored.used(Quota::MetadataBytes, world.at()), Some(7));
-    let account = restored.account(&id("user:1")).expect("it is there");
-    let metadata = account.metadata.as_ref();
-    assert_eq!(metadata.map(crate::Document::as_str), Some(r#"{"a":1}"#));
 }
