@@ -59,8 +59,8 @@ const NO_LIMITS: &[(&str, &str)] = &[
     ("server::steps::CONNECTIONS", "part of the demonstration"),
     ("server::CAPTURES", "part of the demonstration"),
     (
-        "server::run::START_PATIENCE",
-        "the demo's wait for its own server",
+        "server::child_server::START_PATIENCE",
+        "the wait of the demo and of a benchmark for their own server",
     ),
     (
         "server::progress::RECORDS_A_LINE",

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod bench;
+mod child_server;
 mod clock;
 mod component;
 mod demo;

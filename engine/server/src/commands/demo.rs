@@ -33,9 +33,8 @@ async fn demonstrate() -> CommandResult {
         "Bursar, from an empty folder to an audit. The demonstration uses a server process,",
     );
     style::say("a database file, HTTP requests and WebAssembly components.");
-    let mut run = DemoRun::start().await.map_err(CommandError::new)?;
+    let mut run = DemoRun::start().map_err(CommandError::new)?;
     let result = steps::all(&mut run).await;
-    run.clear().await;
     result.map_err(CommandError::new)?;
     let seconds = began.elapsed().as_secs_f32();
     let (passed, failed) = run.counts();

@@ -79,7 +79,7 @@ async fn post(
 async fn capture_concurrently(run: &DemoRun, hold: &str) -> Result<Vec<Response>, DemoError> {
     let mut running = JoinSet::new();
     for number in 0..CAPTURES {
-        let mut client = run.connection();
+        let mut client = run.connection()?;
         let path = format!("{GUILD}/holds/{hold}/capture");
         running.spawn(async move {
             let key = format!("capture {number}");

@@ -1,21 +1,15 @@
 //! One run of the demonstration: a temporary folder, a server process, a client, and the counts of checks.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
 
-use crate::client::{Address, Client, ClientError, Response};
+use crate::client::{Client, ClientError, Response};
+use crate::commands::child_server::{ChildServer, ChildServerError};
 use crate::commands::style;
-
-/// The longest start of the server.
-const START_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The path of the demonstration's economy.
 pub(super) const GUILD: &str = "/v1/economies/guild";
@@ -27,17 +21,19 @@ pub(super) enum DemoError {
     Process(#[from] std::io::Error),
     #[error("the server of the demonstration: {0}")]
     Client(#[from] ClientError),
-    #[error("the server of the demonstration did not start")]
-    NotStarted,
+    #[error("the server of the demonstration did not start: {0}")]
+    NotStarted(#[from] ChildServerError),
+    #[error("the server of the demonstration does not run")]
+    NotRunning,
     #[error("{0}")]
     Unexpected(String),
 }
 
 /// A run of the demonstration.
 pub(super) struct DemoRun {
+    // The server ends before its folder is removed, since members are dropped in their order.
+    server: Option<ChildServer>,
     folder: TempDir,
-    server: Child,
-    address: String,
     key: String,
     pub(super) client: Client,
     passed: u32,
@@ -45,17 +41,16 @@ pub(super) struct DemoRun {
 }
 
 impl DemoRun {
-    /// Creates a temporary folder and starts a server on a new file in it.
-    pub(super) async fn start() -> Result<Self, DemoError> {
+    /// Creates a temporary folder and starts a server on a new file in it. Blocks: the demonstration has nothing else to
+    /// do meanwhile.
+    pub(super) fn start() -> Result<Self, DemoError> {
         let folder = tempfile::tempdir()?;
-        let (server, mut output) = spawn(&folder.path().join("demo.db"))?;
-        let key = read_value(&mut output, "admin key: ").await?;
-        let address = read_value(&mut output, "listening on http://").await?;
-        let client = Client::new(Address::Tcp(address.clone()), key.clone());
+        let server = start_server(&folder.path().join("demo.db"))?;
+        let key = server.key.clone().unwrap_or_default();
+        let client = Client::new(server.address.clone(), key.clone());
         Ok(Self {
+            server: Some(server),
             folder,
-            server,
-            address,
             key,
             client,
             passed: 0,
@@ -69,43 +64,27 @@ impl DemoRun {
     }
 
     /// Returns a client with a connection of its own.
-    pub(super) fn connection(&self) -> Client {
-        Client::new(Address::Tcp(self.address.clone()), self.key.clone())
+    pub(super) fn connection(&self) -> Result<Client, DemoError> {
+        let server = self.server.as_ref().ok_or(DemoError::NotRunning)?;
+        Ok(Client::new(server.address.clone(), self.key.clone()))
     }
 
     /// Kills the server with SIGKILL.
-    pub(super) async fn kill(&mut self) -> Result<(), DemoError> {
-        self.server.start_kill()?;
-        self.server.wait().await?;
+    pub(super) fn kill(&mut self) {
+        self.server = None;
+    }
+
+    /// Starts a server on the existing file. Blocks.
+    pub(super) fn restart(&mut self) -> Result<(), DemoError> {
+        self.server = Some(start_server(&self.file())?);
+        self.client = self.connection()?;
         Ok(())
     }
 
-    /// Starts a server on the existing file.
-    pub(super) async fn restart(&mut self) -> Result<(), DemoError> {
-        let (server, mut output) = spawn(&self.file())?;
-        self.server = server;
-        self.address = read_value(&mut output, "listening on http://").await?;
-        self.client = self.connection();
-        Ok(())
-    }
-
-    /// Stops the server with SIGTERM and waits for its end. Returns true if it ended in order.
-    pub(super) async fn stop(&mut self) -> Result<bool, DemoError> {
-        let pid = self
-            .server
-            .id()
-            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        if let Some(pid) = pid {
-            kill_process(pid, Signal::TERM).map_err(std::io::Error::from)?;
-        }
-        Ok(self.server.wait().await?.success())
-    }
-
-    /// Ends the server if it still runs.
-    pub(super) async fn clear(&mut self) {
-        // Killing a process that has ended is an error, which does not matter here.
-        drop(self.server.start_kill());
-        drop(self.server.wait().await);
+    /// Stops the server with SIGTERM and waits for its end. Blocks. Returns true if it ended in order.
+    pub(super) fn stop(&mut self) -> Result<bool, DemoError> {
+        let server = self.server.take().ok_or(DemoError::NotRunning)?;
+        Ok(server.stop()?.success())
     }
 
     /// Prints and counts the result of a check.
@@ -188,33 +167,6 @@ fn expect(response: &Response, what: &str) -> Result<(), DemoError> {
     )))
 }
 
-/// The lines of a server's standard output.
-type OutputLines = Lines<BufReader<ChildStdout>>;
-
-fn spawn(file: &std::path::Path) -> Result<(Child, OutputLines), DemoError> {
-    let mut server = Command::new(std::env::current_exe()?)
-        .args(["serve", "--listen", "127.0.0.1:0", "--db"])
-        .arg(file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
-    let output = server.stdout.take().ok_or(DemoError::NotStarted)?;
-    Ok((server, BufReader::new(output).lines()))
-}
-
-/// Waits for a line with a prefix and returns the rest of the line.
-async fn read_value(output: &mut OutputLines, prefix: &str) -> Result<String, DemoError> {
-    let read = async {
-        while let Some(line) = output.next_line().await? {
-            if let Some(rest) = line.strip_prefix(prefix) {
-                return Ok(rest.to_owned());
-            }
-        }
-        Err(DemoError::NotStarted)
-    };
-    tokio::time::timeout(START_PATIENCE, read)
-        .await
-        .unwrap_or(Err(DemoError::NotStarted))
+fn start_server(file: &Path) -> Result<ChildServer, ChildServerError> {
+    ChildServer::start(file, &["--listen", "127.0.0.1:0"], Stdio::null())
 }

@@ -36,7 +36,7 @@ pub(super) async fn all(run: &mut DemoRun) -> StepResult {
     malicious_plugin(run).await?;
     coinflip(run).await?;
     crash(run).await?;
-    audit(run).await
+    audit(run)
 }
 
 fn user(number: u64) -> String {
@@ -138,8 +138,8 @@ async fn last_item(run: &mut DemoRun) -> StepResult {
         async move { client.post(&path, &key, &body).await }
     };
     let (one, two) = tokio::join!(
-        buy(run.connection(), "user:2"),
-        buy(run.connection(), "user:3")
+        buy(run.connection()?, "user:2"),
+        buy(run.connection()?, "user:3")
     );
     let one = one?;
     let two = two?;
@@ -171,7 +171,7 @@ async fn duplicates(run: &mut DemoRun) -> StepResult {
     let before = run.posted("user:5", "coin").await?;
     let mut clicks = JoinSet::new();
     for lane in 0..CONNECTIONS {
-        let mut client = run.connection();
+        let mut client = run.connection()?;
         clicks.spawn(async move {
             let mut responses = Vec::new();
             // Two connections share each transfer, so that both send it at about the same time.
@@ -358,10 +358,10 @@ async fn crash(run: &mut DemoRun) -> StepResult {
     let before = run.posted("user:10", "coin").await?;
     let mut load = JoinSet::new();
     for lane in 0..CONNECTIONS {
-        load.spawn(pay_until_failure(run.connection(), lane));
+        load.spawn(pay_until_failure(run.connection()?, lane));
     }
     tokio::time::sleep(Duration::from_millis(700)).await;
-    run.kill().await?;
+    run.kill();
     let logs: Vec<PaymentLog> = load.join_all().await;
     let acknowledged: Vec<_> = logs.iter().flat_map(|log| &log.acknowledged).collect();
     run.check(
@@ -371,7 +371,7 @@ async fn crash(run: &mut DemoRun) -> StepResult {
             acknowledged.len()
         ),
     );
-    run.restart().await?;
+    run.restart()?;
     let mut found = 0;
     for (key, body) in &acknowledged {
         let path = format!("{GUILD}/outcomes/{}", key.replace(' ', "%20"));
@@ -409,8 +409,8 @@ async fn crash(run: &mut DemoRun) -> StepResult {
     Ok(())
 }
 
-async fn audit(run: &mut DemoRun) -> StepResult {
-    let stopped = run.stop().await?;
+fn audit(run: &mut DemoRun) -> StepResult {
+    let stopped = run.stop()?;
     let report = bursar_storage::audit_file(&run.file(), &[], render, &mut |_, _| {});
     let report = report.map_err(|error| DemoError::Unexpected(error.to_string()))?;
     print(&serde_json::to_value(&report).unwrap_or_default());
