@@ -17,8 +17,6 @@ pub(crate) struct AdmissionBounds {
     pub(crate) all: usize,
     /// The most units of one key.
     pub(crate) per_key: usize,
-    /// True if a key may have at most as many units as it leaves free.
-    pub(crate) leaves_half: bool,
     /// The most requests that wait.
     pub(crate) waiting: usize,
     /// The most requests of one key that wait.
@@ -31,7 +29,6 @@ impl AdmissionBounds {
         Self {
             all,
             per_key,
-            leaves_half: false,
             waiting: usize::MAX,
             waiting_per_key: usize::MAX,
         }
@@ -127,11 +124,23 @@ impl<K: Hash + Eq + Clone> Admission<K> {
         units: usize,
         per_key: usize,
     ) -> Result<Permit<K>, Full> {
-        let bounds = AdmissionBounds {
-            per_key,
-            ..self.parts.bounds
-        };
-        self.parts.lock().take(&bounds, key, units)?;
+        let mut held = self.parts.lock();
+        held.take(self.parts.bounds.all, per_key, key, units)?;
+        drop(held);
+        Ok(self.permit(key, units, None))
+    }
+
+    /// Takes units of a key if they are free now and the key then has at most as many as are left.
+    ///
+    /// Alone a key can take half of all units, two can take a third each, and so on. A fixed limit would be too low for one
+    /// key, or no limit for many of them (Choudhury and Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet
+    /// Switches", IEEE/ACM Transactions on Networking, 1998).
+    pub(crate) fn try_acquire_share(&self, key: &K, units: usize) -> Result<Permit<K>, Full> {
+        let AdmissionBounds { all, per_key, .. } = self.parts.bounds;
+        let mut held = self.parts.lock();
+        let left = all.saturating_sub(held.used).saturating_sub(units);
+        held.take(all, per_key.min(left), key, units)?;
+        drop(held);
         Ok(self.permit(key, units, None))
     }
 
@@ -139,7 +148,8 @@ impl<K: Hash + Eq + Clone> Admission<K> {
     pub(crate) async fn acquire(&self, key: &K, units: usize) -> Result<Permit<K>, Full> {
         let (ticket, granted) = {
             let mut held = self.parts.lock();
-            if held.take(&self.parts.bounds, key, units).is_ok() {
+            let AdmissionBounds { all, per_key, .. } = self.parts.bounds;
+            if held.take(all, per_key, key, units).is_ok() {
                 drop(held);
                 return Ok(self.permit(key, units, None));
             }
@@ -194,24 +204,17 @@ fn fits(used: usize, units: usize, most: usize) -> bool {
 }
 
 impl<K: Hash + Eq + Clone> Units<K> {
-    fn take(&mut self, bounds: &AdmissionBounds, key: &K, units: usize) -> Result<(), Full> {
+    /// Takes units within the limits on all units and on those of the key.
+    fn take(&mut self, all: usize, per_key: usize, key: &K, units: usize) -> Result<(), Full> {
         let of_key = self.keys.get_mut(key);
         let (used, waits) = of_key
             .as_ref()
             .map_or((0, false), |of| (of.used, of.waiting > 0));
-        let left = bounds.all.saturating_sub(self.used);
-        let mut per_key = bounds.per_key;
-        if bounds.leaves_half {
-            // Alone a key can take half of all units, two can take a third each, and so on. A fixed limit would be too
-            // low for one key, or no limit for many of them (Choudhury and Hahne, "Dynamic Queue Length Thresholds for
-            // Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking, 1998).
-            per_key = per_key.min(left.saturating_sub(units));
-        }
         // Earlier requests that wait go first.
         if waits || !fits(used, units, per_key) {
             return Err(Full::Key(used));
         }
-        if !self.line.is_empty() || units > left {
+        if !self.line.is_empty() || !fits(self.used, units, all) {
             return Err(Full::All);
         }
         self.used += units;
@@ -345,12 +348,9 @@ mod tests {
 
     #[test]
     fn keys_that_take_all_they_can_leave_as_much_for_one_more() {
-        let admission = Admission::new(AdmissionBounds {
-            leaves_half: true,
-            ..AdmissionBounds::new(120, 120)
-        });
+        let admission = admission(120, 120);
         let fill = |key: &'static str| -> Vec<_> {
-            std::iter::from_fn(|| admission.try_acquire(&key, 1).ok()).collect()
+            std::iter::from_fn(|| admission.try_acquire_share(&key, 1).ok()).collect()
         };
         let alone = fill("a");
         assert_eq!(alone.len(), 60);

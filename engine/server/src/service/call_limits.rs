@@ -24,10 +24,7 @@ pub(super) struct CallPermit {
 
 impl CallLimiter {
     pub(super) fn new(bounds: &CallBounds) -> Self {
-        let economies = AdmissionBounds {
-            leaves_half: true,
-            ..AdmissionBounds::new(bounds.calls, bounds.calls_per_economy)
-        };
+        let economies = AdmissionBounds::new(bounds.calls, bounds.calls_per_economy);
         let plugins = AdmissionBounds::new(bounds.calls, bounds.calls_per_plugin);
         Self {
             economies: Admission::new(economies),
@@ -45,7 +42,7 @@ impl CallLimiter {
         let places = bytes.div_ceil(BYTES_PER_PLACE).max(1);
         let plugin = (economy.clone(), plugin.clone());
         Some(CallPermit {
-            _of_economy: self.economies.try_acquire(economy, places).ok()?,
+            _of_economy: self.economies.try_acquire_share(economy, places).ok()?,
             _of_plugin: self.plugins.try_acquire(&plugin, places).ok()?,
         })
     }
