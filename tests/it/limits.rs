@@ -152,6 +152,10 @@ const NO_LIMITS: &[(&str, &str)] = &[
         "a portion of the work under a lock; the queue has bounds of its own",
     ),
     (
+        "server::http::render::call_text::CALL_BYTES",
+        "a capacity, so that most answers are written without growing",
+    ),
+    (
         "server::http::render::ANSWER_BYTES",
         "a capacity, so that most answers are written without growing",
     ),

@@ -5,6 +5,7 @@
 //! the answers of recorded requests.
 
 mod bodies;
+mod call_text;
 mod transfer_text;
 
 use axum::http::StatusCode;
@@ -22,6 +23,7 @@ use super::api::views::{
 };
 use super::problem::Problem;
 pub(super) use bodies::*;
+use call_text::call_text;
 use transfer_text::transfer_text;
 
 /// Renders the answer to an act.
@@ -139,8 +141,8 @@ fn applied(recorded: &ActOutcome<'_>, decision: &Decision) -> (StatusCode, Strin
             (StatusCode::OK, ended.to_string())
         }
         Act::Call(result) => {
-            let replied = call(recorded, decision, result);
-            (StatusCode::OK, replied.to_string())
+            let replied = call_text(recorded, decision.movements(), result);
+            (StatusCode::OK, replied)
         }
         Act::OpenEconomy { .. }
         | Act::SetEconomy { .. }
@@ -252,27 +254,6 @@ fn hold_left(recorded: &ActOutcome<'_>, decision: &Decision, id: HoldId) -> Hold
         status,
         remaining,
     }
-}
-
-fn call(recorded: &ActOutcome<'_>, decision: &Decision, result: &CallResult) -> Value {
-    let reply = if let CallEnding::Replied { reply } = &result.ending {
-        reply
-    } else {
-        &Value::Null
-    };
-    views::to_json(CallView {
-        call: result.request.id,
-        seq: recorded.seq,
-        recorded_at: recorded.recorded_at,
-        result: CallResultView {
-            outcome: CallOutcomeView::Committed,
-            reply,
-            transfer: views::movements(decision.movements()),
-            draws: (result.origin.as_ref().zip(recorded.books))
-                .map(|(origin, books)| views::origin(origin, books)),
-            fuel: result.fuel,
-        },
-    })
 }
 
 /// Renders the object that a PUT has changed or left as it was.

@@ -117,6 +117,15 @@ pub(super) enum CallOutcomeView {
     Committed,
 }
 
+impl CallOutcomeView {
+    /// Returns the outcome as it is in JSON.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+        }
+    }
+}
+
 /// The result of a call.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CallResultView<'a> {

@@ -43,7 +43,7 @@ pub(super) fn transfer_text(
         text.push('}');
     }
     text.push_str(r#"],"balances":{"#);
-    balances(&mut text, movements);
+    write_last_balances(&mut text, movements);
     text.push_str("}}");
     text
 }
@@ -52,7 +52,7 @@ pub(super) fn transfer_text(
 type BalanceAfter<'a> = (&'a AccountId, &'a AssetId, i64);
 
 /// Writes the last balance of each account in each asset, in the order of their names.
-fn balances(text: &mut String, movements: &[Movement]) {
+pub(super) fn write_last_balances(text: &mut String, movements: &[Movement]) {
     if let [movement] = movements {
         let mut after = sides(movement);
         after.sort_unstable_by_key(|(account, ..)| *account);
@@ -105,13 +105,14 @@ fn write_balances(text: &mut String, after: &[BalanceAfter<'_>]) {
     }
 }
 
-fn number(text: &mut String, number: u64) {
+/// Writes a number.
+pub(super) fn number(text: &mut String, number: u64) {
     // Writing to a text does not fail.
     let _written = write!(text, "{number}");
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use bursar_ledger::{Amount, Posting};
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -120,7 +121,9 @@ mod tests {
     use super::super::{TransferView, text, views};
     use super::*;
 
-    fn movements() -> impl Strategy<Value = Vec<Movement>> {
+    /// Returns some movements. An account that pays itself would have two balances after one movement, which no transfer
+    /// has.
+    pub(in crate::http::render) fn movements() -> impl Strategy<Value = Vec<Movement>> {
         let account = || {
             (0..4_u8).prop_map(|number| ["a", "user:2", "user:10", "issuer:x"][usize::from(number)])
         };
@@ -144,7 +147,12 @@ mod tests {
             source_after: one,
             destination_after: other.into(),
         });
-        vec(movement, 1..6)
+        let made = vec(movement, 1..6);
+        made.prop_map(|made| {
+            let moves =
+                |movement: &Movement| movement.posting.source != movement.posting.destination;
+            made.into_iter().filter(moves).collect()
+        })
     }
 
     proptest! {
@@ -155,11 +163,6 @@ mod tests {
             at in any::<u64>(),
             made in movements(),
         ) {
-            // An account that pays itself has two balances after one movement, which no transfer has.
-            let made: Vec<_> = made
-                .into_iter()
-                .filter(|movement| movement.posting.source != movement.posting.destination)
-                .collect();
             let id = TransferId(Uuid::from_bytes(bytes));
             let view = TransferView {
                 id,
