@@ -68,7 +68,7 @@ pub(super) fn economy(text: &str) -> Result<EconomyId, Problem> {
 /// Reads a body of at most `bytes_max` bytes. The intake limits the memory and the time that it
 /// takes.
 pub(super) async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let mut bytes = Vec::new();
+    let mut bytes = BodyBytes::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| body_problem(&error, bytes_max))?;
         let Ok(data) = frame.into_data() else {
@@ -77,9 +77,47 @@ pub(super) async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Prob
         if data.len() > bytes_max.saturating_sub(bytes.len()) {
             return Err(body_problem(&BodyError::TooLarge, bytes_max));
         }
-        bytes.extend_from_slice(&data);
+        bytes.add(data);
     }
-    Ok(bytes.into())
+    Ok(bytes.into_bytes())
+}
+
+/// The bytes of a body that have been read.
+enum BodyBytes {
+    /// The bytes of one frame, which nearly all bodies consist of.
+    One(Bytes),
+    /// A copy of the bytes of several frames.
+    Several(Vec<u8>),
+}
+
+impl Default for BodyBytes {
+    fn default() -> Self {
+        Self::One(Bytes::new())
+    }
+}
+
+impl BodyBytes {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(bytes) => bytes.len(),
+            Self::Several(bytes) => bytes.len(),
+        }
+    }
+
+    fn add(&mut self, data: Bytes) {
+        match self {
+            Self::One(bytes) if bytes.is_empty() => *bytes = data,
+            Self::One(bytes) => *self = Self::Several([&bytes[..], &data[..]].concat()),
+            Self::Several(bytes) => bytes.extend_from_slice(&data),
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::One(bytes) => bytes,
+            Self::Several(bytes) => bytes.into(),
+        }
+    }
 }
 
 /// Converts the error of a body that could not be read to its end.
