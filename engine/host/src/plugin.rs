@@ -390,7 +390,7 @@ impl LoadedPlugin {
         at: Timestamp,
         origin: impl FnOnce(&CallRequest) -> DrawOrigin + Send + 'static,
     ) -> Result<CallAttempt, Box<FailedCall>> {
-        let draft = match Draft::of_snapshot(books, &request, at) {
+        let draft = match Draft::open(Arc::clone(books), request.clone(), at) {
             Ok(draft) => draft,
             Err(rejection) => {
                 let installed = books.plugin(&request.plugin);

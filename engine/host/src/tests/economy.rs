@@ -138,7 +138,7 @@ fn open(books: &Books, arguments: Value) -> Draft {
         key: "k".into(),
         now: Timestamp(NOW),
     };
-    Draft::open(books, &request, Timestamp(NOW)).unwrap()
+    Draft::open(Arc::new(books.clone()), request, Timestamp(NOW)).unwrap()
 }
 
 /// Opens a call without arguments.

@@ -78,37 +78,6 @@ pub struct Draft<B = Arc<Books>, R = CallRequest> {
     draws: u32,
 }
 
-impl Draft {
-    /// Opens a draft as of a moment over copies of the books and the request. Returns a rejection if the call
-    /// cannot start.
-    pub fn open(books: &Books, call: &CallRequest, at: Timestamp) -> Result<Self, Rejection> {
-        Self::of_snapshot(&Arc::new(books.clone()), call, at)
-    }
-
-    /// Opens a draft as of a moment over a snapshot of the books. Returns a rejection if the call cannot start.
-    pub fn of_snapshot(
-        books: &Arc<Books>,
-        call: &CallRequest,
-        at: Timestamp,
-    ) -> Result<Self, Rejection> {
-        let plugin = check_start(books, call)?;
-        Ok(Self::new(Arc::clone(books), call.clone(), plugin, at))
-    }
-}
-
-impl<'a> Draft<&'a Books, &'a CallRequest> {
-    /// Opens a draft as of a moment over borrowed books and a borrowed request, as the ledger does to repeat a
-    /// transcript. Returns a rejection if the call cannot start.
-    pub(crate) fn over(
-        books: &'a Books,
-        call: &'a CallRequest,
-        at: Timestamp,
-    ) -> Result<Self, Rejection> {
-        let plugin = check_start(books, call)?;
-        Ok(Self::new(books, call, plugin, at))
-    }
-}
-
 /// Checks that a call can start, and returns its plugin.
 pub(crate) fn check_start(books: &Books, call: &CallRequest) -> Result<Arc<Plugin>, Rejection> {
     books.status().check_open()?;
@@ -140,8 +109,11 @@ pub(crate) fn check_start(books: &Books, call: &CallRequest) -> Result<Arc<Plugi
 }
 
 impl<B: Borrow<Books>, R: Borrow<CallRequest>> Draft<B, R> {
-    fn new(books: B, call: R, plugin: Arc<Plugin>, at: Timestamp) -> Self {
-        Self {
+    /// Opens a draft as of a moment. The host gives it a snapshot of the books and a request of its own; the ledger
+    /// lends it both to repeat a transcript. Returns a rejection if the call cannot start.
+    pub fn open(books: B, call: R, at: Timestamp) -> Result<Self, Rejection> {
+        let plugin = check_start(books.borrow(), call.borrow())?;
+        Ok(Self {
             plugin,
             books,
             call,
@@ -161,7 +133,7 @@ impl<B: Borrow<Books>, R: Borrow<CallRequest>> Draft<B, R> {
             origin: None,
             mixed: String::new(),
             draws: 0,
-        }
+        })
     }
 
     fn books(&self) -> &Books {

@@ -82,7 +82,7 @@ fn completed(books: &Books, at: Timestamp, result: &CallResult) -> Result<Verdic
     }
     // The draft reads the books as of the commit, not as of the start of the call: a hold that has expired
     // in between is no longer open, and budgets count on the day of the commit.
-    let Ok(mut draft) = Draft::over(books, request, at) else {
+    let Ok(mut draft) = Draft::open(books, request, at) else {
         return Ok(Verdict::Stale);
     };
     if let Some(origin) = &result.origin {

@@ -25,6 +25,7 @@
 mod output;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use expect_test::Expect;
 use output::{listed, outcome, response_text};
@@ -258,13 +259,14 @@ impl World {
             action: words.named("action").unwrap_or("act").into(),
             ..request
         };
-        let (run, rejection) = match Draft::open(&self.books, &request, self.at()) {
-            Ok(draft) => (Run::Open(Box::new(draft)), None),
-            Err(rejection) => {
-                let refused = Run::Refused(Box::new(request), rejection.clone());
-                (refused, Some(rejection))
-            }
-        };
+        let (run, rejection) =
+            match Draft::open(Arc::new(self.books.clone()), request.clone(), self.at()) {
+                Ok(draft) => (Run::Open(Box::new(draft)), None),
+                Err(rejection) => {
+                    let refused = Run::Refused(Box::new(request), rejection.clone());
+                    (refused, Some(rejection))
+                }
+            };
         self.calls.insert(words.plain[1].into(), run);
         rejection.map(|rejection| format!("not run, {rejection}"))
     }

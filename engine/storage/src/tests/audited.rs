@@ -86,7 +86,7 @@ fn call(state: &State) -> Act {
     });
     let request: CallRequest = serde_json::from_value(request).expect("a call");
     let books = state.books(&guild()).expect("the economy");
-    let Err(refused) = Draft::open(books, &request, books.recorded_at()) else {
+    let Err(refused) = Draft::open(&**books, &request, books.recorded_at()) else {
         panic!("there is no such plugin");
     };
     Act::Call(Box::new(CallResult {

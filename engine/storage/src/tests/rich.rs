@@ -200,7 +200,8 @@ pub(super) fn call(state: &State, key: &str, ending: CallEnding) -> Act {
     });
     let request: CallRequest = serde_json::from_value(request).expect("a call");
     let books = state.books(&guild()).expect("the economy");
-    let mut draft = Draft::open(books, &request, books.recorded_at()).expect("the call begins");
+    let mut draft =
+        Draft::open(&**books, request.clone(), books.recorded_at()).expect("the call begins");
     let price = match transfer("user:1", "plugin:shop", 2) {
         Act::Transfer(request) => request.postings.as_slice().to_vec(),
         other => panic!("no transfer: {other:?}"),

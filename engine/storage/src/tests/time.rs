@@ -111,7 +111,8 @@ fn bet(books: &Books, key: &str, number: usize, count: usize) -> Act {
         "key": key, "now": books.recorded_at(),
     });
     let request: CallRequest = serde_json::from_value(request).expect("a call");
-    let mut draft = Draft::open(books, &request, books.recorded_at()).expect("the call begins");
+    let mut draft =
+        Draft::open(books, request.clone(), books.recorded_at()).expect("the call begins");
     for _ in 0..count {
         draft.answer(HostRequest::PlaceHold {
             rule: "stake".into(),
