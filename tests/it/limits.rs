@@ -121,7 +121,8 @@ const NO_LIMITS: &[(&str, &str)] = &[
     ("storage::log::frame::FORMAT", "the version of a format"),
     ("storage::schema::FIRST", "the version of a format"),
     ("storage::checkpoint::LEVEL", "a level of compression"),
-    ("storage::log::frame::LEVEL", "a level of compression"),
+    ("storage::log::compressor::LEVEL", "a level of compression"),
+    ("storage::SINGLE_LEVEL", "a level of compression"),
     (
         "storage::frame::CHECKSUM_BYTES",
         "part of the format of frames",

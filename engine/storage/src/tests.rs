@@ -42,7 +42,8 @@ use bursar_ledger::{
 use serde_json::json;
 
 use crate::database::{Database, integer};
-use crate::log::frame::{FrameBuilder, FrameCompressor};
+use crate::log::compressor::FrameCompressor;
+use crate::log::frame::FrameBuilder;
 use crate::log::reader::each_frame;
 use crate::record::{ChainLink, Record};
 use crate::*;

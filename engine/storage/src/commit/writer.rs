@@ -22,7 +22,7 @@ use crate::commit::queue::Taken;
 use crate::commit::shared::{NONE_IN_HAND, STAMPING, Shared, WriterState};
 use crate::commit::submission::{QueuedSubmission, Render, Submission, send_replies};
 use crate::error::{StorageError, SubmitError};
-use crate::log::frame::FrameCompressor;
+use crate::log::compressor::FrameCompressor;
 use crate::log::store::{Commit, Log};
 use crate::record::EconomyNumber;
 use crate::request::Request;

@@ -7,10 +7,11 @@
 use bursar_ledger::{Digest, Sha256Writer, Timestamp};
 use minicbor::decode::Error;
 use minicbor::{Decoder, Encoder};
-use zstd::bulk::{Compressor, Decompressor};
+use zstd::bulk::Decompressor;
 
 use crate::error::{Result, StorageError};
 use crate::log::codec::{self, array, fixed};
+use crate::log::compressor::FrameCompressor;
 use crate::log::header::{FrameEconomy, FrameHeader};
 use crate::record::{ChainLink, EconomyNumber, Record};
 
@@ -26,9 +27,6 @@ pub(crate) const FRAME_BYTES_MAX: usize = 128 << 10;
 
 /// The largest number of bytes of a frame's records. The largest record is smaller, so a larger number is damage.
 pub(crate) const FRAME_BYTES_READ_MAX: usize = 256 << 20;
-
-/// The compression level of zstd. Higher levels cost the writer more than the disk gains.
-const LEVEL: i32 = 1;
 
 /// The number of bytes of the checksum at the end of a frame.
 const CHECKSUM_BYTES: usize = 4;
@@ -133,14 +131,18 @@ impl FrameBuilder {
             payload,
             records,
             request_bytes,
-            is_large: _,
+            is_large,
             hash,
         } = self;
         if payload.len() > FRAME_BYTES_READ_MAX {
             let what = format!("it has {} bytes and cannot be stored", payload.len());
             return Err(StorageError::damaged(header.first_record, what));
         }
-        let compressed = compressor.compress(&payload);
+        let compressed = if records == 1 && !is_large {
+            compressor.compress_single(&payload)
+        } else {
+            compressor.compress(&payload)
+        };
         let mut bytes = Vec::with_capacity(payload.len() / 4 + 128);
         let written = write_header(&mut bytes, &header, &payload, compressed);
         written.expect("memory takes all bytes");
@@ -203,32 +205,6 @@ impl FrameHash {
     fn finish(mut self, previous: &Digest) -> Digest {
         self.0.text(previous.as_bytes());
         self.0.finish()
-    }
-}
-
-/// A compressor whose memory is reused for each frame.
-pub(crate) struct FrameCompressor {
-    zstd: Compressor<'static>,
-    buffer: Vec<u8>,
-}
-
-impl FrameCompressor {
-    pub(crate) fn new() -> Result<Self> {
-        let zstd = Compressor::new(LEVEL);
-        Ok(Self {
-            zstd: zstd.map_err(|error| StorageError::damaged(0, error))?,
-            buffer: Vec::new(),
-        })
-    }
-
-    /// Compresses bytes. Returns no bytes if they could not be compressed; they are stored as they are then.
-    fn compress(&mut self, bytes: &[u8]) -> &[u8] {
-        self.buffer.clear();
-        self.buffer
-            .reserve(zstd::zstd_safe::compress_bound(bytes.len()));
-        let compressed = self.zstd.compress_to_buffer(bytes, &mut self.buffer);
-        let length = compressed.unwrap_or_default();
-        self.buffer.get(..length).unwrap_or_default()
     }
 }
 

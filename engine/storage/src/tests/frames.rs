@@ -52,6 +52,25 @@ fn a_frame_takes_no_record_beyond_its_bytes() {
     );
 }
 
+/// A commit of one small record would cost twice as much with Huffman tables.
+#[test]
+fn a_small_record_alone_in_its_frame_is_compressed_less_and_faster() {
+    let (record, link) = sample(100);
+    let frame = |is_large| {
+        let builder = FrameBuilder::begin(1, &record, &link, is_large);
+        let mut compressor = FrameCompressor::new().expect("a compressor");
+        let row = builder.finish(1, &Digest::ZERO, &mut compressor);
+        row.expect("a frame")
+    };
+    let [small, large] = [false, true].map(frame);
+    for row in [&small, &large] {
+        let frame = Frame::open(row).expect("it is read");
+        assert_eq!(frame.record(record.id).expect("a record"), record);
+        assert!(row.bytes.len() < frame.bytes(), "both are compressed");
+    }
+    assert!(small.bytes.len() > large.bytes.len());
+}
+
 #[test]
 fn a_large_record_has_a_frame_of_its_own() {
     let (record, _) = sample(0);
