@@ -1,5 +1,6 @@
 //! Records of the log, their texts, and the hash chain of an economy.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bursar_ledger::{
@@ -117,9 +118,9 @@ pub(crate) struct Record {
     pub(crate) seq: u64,
     pub(crate) epoch: u64,
     /// The version of Bursar that wrote the record. The audit repeats the decisions of its own version only.
-    pub(crate) version: String,
+    pub(crate) version: Cow<'static, str>,
     pub(crate) recorded_at: Timestamp,
-    pub(crate) kind: String,
+    pub(crate) kind: Cow<'static, str>,
     pub(crate) outcome: Outcome,
     pub(crate) status: u16,
     pub(crate) salt: Salt,
@@ -155,9 +156,9 @@ impl Record {
         hash.text(self.economy.as_str());
         hash.number(self.seq);
         hash.number(self.epoch);
-        hash.text(&self.version);
+        hash.text(&*self.version);
         hash.number(self.recorded_at.0);
-        hash.text(&self.kind);
+        hash.text(&*self.kind);
         hash.number(u64::from(self.outcome.code()));
         hash.number(u64::from(self.status));
         hash.text(self.commit_to_texts().as_bytes());

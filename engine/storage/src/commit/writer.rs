@@ -246,8 +246,9 @@ impl<L: Log> Writer<L> {
             |economy: EconomyNumber, key: &str, asked: &Request| log.find(economy, key, asked);
         let (mut batch, replies) = batch.end_holds().decide_all(&submissions, &mut find)?;
         if let Some(commit) = batch.commit(&mut self.compressor)? {
-            log.append(&commit, &notes, mark.as_ref())?;
-            self.tidying.add(commit.bytes());
+            let bytes = commit.bytes();
+            log.append(commit, &notes, mark.as_ref())?;
+            self.tidying.add(bytes);
             self.wrote(&notes, mark.as_ref());
         }
         Ok((batch.state, moved(&batch.appended), replies))
@@ -284,7 +285,7 @@ impl<L: Log> Writer<L> {
             return Ok(());
         }
         if let Some(log) = self.log.as_mut() {
-            log.append(&Commit::default(), &notes, mark.as_ref())?;
+            log.append(Commit::default(), &notes, mark.as_ref())?;
             self.wrote(&notes, mark.as_ref());
         }
         Ok(())
@@ -366,7 +367,7 @@ impl<L: Log> Writer<L> {
         let mut leave = || -> Result<(), StorageError> {
             loop {
                 let left = notes.unwritten();
-                log.append(&Commit::default(), &left, Some(&self.clock.mark()))?;
+                log.append(Commit::default(), &left, Some(&self.clock.mark()))?;
                 if left.is_empty() {
                     break;
                 }

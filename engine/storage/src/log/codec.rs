@@ -95,9 +95,9 @@ pub(crate) fn decode(from: &mut Decoder<'_>, header: &FrameHeader) -> Result<Dec
     let place = usize::try_from(economy).map_err(Error::custom)?;
     let entry = header.economies.get(place);
     let entry = entry.ok_or_else(|| Error::message("a record of an economy outside the header"))?;
-    let version = from.str()?.to_owned();
+    let version = from.str()?.to_owned().into();
     let epoch = from.u64()?;
-    let kind = from.str()?.to_owned();
+    let kind = from.str()?.to_owned().into();
     let outcome = Outcome::of_code(from.u8()?);
     let outcome = outcome.ok_or_else(|| Error::message("an unknown outcome"))?;
     let status = from.u16()?;

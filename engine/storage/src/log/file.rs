@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bursar_ledger::Timestamp;
+use bursar_ledger::{Digest, Timestamp};
+use bytes::Bytes;
 
 use crate::checkpoint::{self, PiecesHash};
 use crate::database::{Database, Statement, integer, optional, text};
@@ -13,6 +14,7 @@ use crate::file::lock::{FileIdentity, canonical};
 use crate::file::rewrite;
 use crate::file::stamp::Stamp;
 use crate::index::{Index, IndexConfig};
+use crate::log::frame::FrameRow;
 use crate::log::indexing;
 use crate::log::reader::LogReader;
 use crate::log::store::{Commit, Epoch, Log, Portion};
@@ -211,12 +213,16 @@ impl FileLog {
     }
 
     /// Writes the rows of a commit, in a txn.
-    pub(crate) fn insert(&mut self, commit: &Commit) -> Result<()> {
-        for (digest, bytes) in &commit.components {
-            let values = vec![rows::blob(digest), libsql::Value::Blob(bytes.to_vec())];
+    pub(crate) fn insert(
+        &mut self,
+        frames: Vec<FrameRow>,
+        components: Vec<(Digest, Bytes)>,
+    ) -> Result<()> {
+        for (digest, bytes) in components {
+            let values = vec![rows::blob(&digest), libsql::Value::Blob(bytes.into())];
             self.insert_component.run(values)?;
         }
-        for frame in &commit.frames {
+        for frame in frames {
             self.insert_frame.run(vec![
                 integer(frame.first_record),
                 integer(frame.batch),
@@ -224,7 +230,7 @@ impl FileLog {
                 integer(frame.format.into()),
                 optional(frame.request_bytes.map(integer)),
                 rows::blob(&frame.head),
-                libsql::Value::Blob(frame.bytes.clone()),
+                libsql::Value::Blob(frame.bytes),
             ])?;
         }
         Ok(())
@@ -291,15 +297,21 @@ impl Log for FileLog {
         Ok(None)
     }
 
-    fn append(&mut self, commit: &Commit, notes: &[Note], mark: Option<&Mark>) -> Result<()> {
+    fn append(&mut self, commit: Commit, notes: &[Note], mark: Option<&Mark>) -> Result<()> {
+        let Commit {
+            frames,
+            components,
+            entries,
+        } = commit;
+        let head = frames.last().map(|frame| frame.head);
         self.txn(|log| {
-            log.insert(commit)?;
+            log.insert(frames, components)?;
             log.insert_notes(notes)?;
             mark.map_or(Ok(()), |mark| log.marks.write(mark))
         })?;
         // Before the state is published, so that whatever a reader sees is found.
-        match commit.frames.last() {
-            Some(frame) => Ok(self.index.add(&commit.entries, *frame.head.as_bytes())?),
+        match head {
+            Some(head) => Ok(self.index.add(&entries, *head.as_bytes())?),
             None => Ok(()),
         }
     }

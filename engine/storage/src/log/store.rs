@@ -71,7 +71,7 @@ pub(crate) trait Log {
 
     /// Makes a commit durable with some notes and a mark, all or nothing. After an error the commit may be durable
     /// or not.
-    fn append(&mut self, commit: &Commit, notes: &[Note], mark: Option<&Mark>) -> Result<()>;
+    fn append(&mut self, commit: Commit, notes: &[Note], mark: Option<&Mark>) -> Result<()>;
 
     /// Returns true if the index is so far behind the log that nothing should be appended for a while. Fails if it is
     /// behind because it cannot be written.

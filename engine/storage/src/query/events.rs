@@ -113,7 +113,7 @@ fn event(record: Record, hash: Digest) -> Result<Event, StorageError> {
         recorded_at: record.recorded_at,
         request: serde_json::from_str(&record.request).map_err(damaged)?,
         answer: serde_json::from_slice(&record.answer).map_err(damaged)?,
-        kind: record.kind,
+        kind: record.kind.into(),
         outcome: record.outcome.as_str().into(),
         actor: record.actor,
         key: record.key,

@@ -97,7 +97,7 @@ fn past_call(record: Record, books: Books) -> Result<PastCall, StorageError> {
     };
     Ok(PastCall {
         seq: record.seq,
-        version: record.version,
+        version: record.version.into(),
         recorded_at: record.recorded_at,
         call: *call,
         books,

@@ -82,7 +82,7 @@ fn read(
         changes: record.changes()?,
         movements: record.named_movements(source.state.books_of(&record)?)?,
         seq: record.seq,
-        version: record.version,
+        version: record.version.into(),
         recorded_at: record.recorded_at,
         actor: record.actor,
         key: record.key,

@@ -284,9 +284,9 @@ fn frames_that_change_places_are_found_and_named() {
 fn any_altered_member_of_any_record_is_found_and_named() {
     let alterations: [fn(&mut Record); 15] = [
         |record| record.epoch += 1,
-        |record| record.version.push('1'),
+        |record| record.version.to_mut().push('1'),
         |record| record.recorded_at = Timestamp(record.recorded_at.0 + 1),
-        |record| record.kind.push('s'),
+        |record| record.kind.to_mut().push('s'),
         |record| {
             record.outcome = if record.outcome == Outcome::Applied {
                 Outcome::Rejected

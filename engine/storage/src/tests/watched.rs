@@ -79,7 +79,7 @@ impl Log for Watched {
     }
     fn append(
         &mut self,
-        commit: &Commit,
+        commit: Commit,
         notes: &[Note],
         mark: Option<&Mark>,
     ) -> Result<(), StorageError> {

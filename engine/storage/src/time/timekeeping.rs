@@ -87,7 +87,7 @@ pub(crate) fn begin(
     // After a reboot the mark is written at once, so that the next start knows this boot even if the process
     // is killed. Otherwise the old mark stays, because a server that ends soon after its start has not served.
     if !beginning.is_of_this_boot() {
-        log.append(&Commit::default(), &[], Some(&clock.mark()))?;
+        log.append(Commit::default(), &[], Some(&clock.mark()))?;
     }
     Ok((state, clock))
 }
@@ -203,6 +203,6 @@ fn record(
         return Err(StorageError::damaged(batch.state.record, what));
     }
     let commit = batch.commit(&mut FrameCompressor::new()?)?;
-    log.append(&commit.unwrap_or_default(), &[], mark)?;
+    log.append(commit.unwrap_or_default(), &[], mark)?;
     Ok(batch.state)
 }

@@ -37,7 +37,7 @@ pub(super) fn into_record(
     let (record, named) = line.into_plain_record(economy, salt)?;
     let record = Record {
         // Its answers had another form, so the audit does not render them again.
-        version: format!("{}{VERSION_SUFFIX}", record.version),
+        version: format!("{}{VERSION_SUFFIX}", record.version).into(),
         ..record
     };
     Ok((record, named))

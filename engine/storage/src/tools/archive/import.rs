@@ -277,7 +277,7 @@ impl Importer<'_> {
     /// Writes records that are applied to the state.
     fn write(&mut self, records: &[NewRecord]) -> Result<(), StorageError> {
         let commit = encode(self.state, records, &mut self.compressor)?;
-        self.log.insert(&commit)
+        self.log.insert(commit.frames, commit.components)
     }
 
     fn add_line(&mut self, economy: &EconomyId, line: RecordLine) -> Result<Digest, ArchiveError> {
