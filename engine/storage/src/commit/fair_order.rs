@@ -34,13 +34,19 @@ impl Turns {
         self.order.first_key_value().map(|(_, economy)| economy)
     }
 
-    /// Counts work that was served to the first economy. Removes the economy if it no longer waits.
-    pub(crate) fn served(&mut self, work: u64, waits: bool) {
+    /// Returns true if at most one economy waits, so that it has every turn.
+    pub(crate) fn has_one(&self) -> bool {
+        self.order.len() <= 1
+    }
+
+    /// Counts the work of requests that were served to the first economy one after another: that of the last one, and
+    /// that of those before it. Removes the economy if it no longer waits.
+    pub(crate) fn served(&mut self, before: u64, last: u64, waits: bool) {
         let Some(((start, _), economy)) = self.order.pop_first() else {
             return;
         };
-        self.now = start;
-        let finish = start.saturating_add(work.max(1));
+        self.now = start.saturating_add(before);
+        let finish = self.now.saturating_add(last.max(1));
         if waits {
             self.stand(finish, economy);
         } else {
@@ -75,7 +81,7 @@ mod tests {
 
     fn serve(turns: &mut Turns, work: u64, waits: bool) -> String {
         let first = turns.first().expect("one waits").to_string();
-        turns.served(work, waits);
+        turns.served(0, work, waits);
         first
     }
 
@@ -88,12 +94,30 @@ mod tests {
         for _ in 0..1_000 {
             let first = turns.first().expect("both wait").clone();
             let each = if first.as_str() == "bulk" { 66 } else { 3 };
-            turns.served(each, true);
+            turns.served(0, each, true);
             *work.entry(first.to_string()).or_default() += each;
         }
         let bulk = work["bulk"];
         let small = work["small"];
         assert!(bulk.abs_diff(small) <= 66, "{work:?}");
+    }
+
+    #[test]
+    fn requests_served_in_one_step_count_like_those_served_one_by_one() {
+        let mut one_by_one = Turns::default();
+        let mut together = Turns::default();
+        for turns in [&mut one_by_one, &mut together] {
+            turns.join(economy("a"));
+        }
+        for work in [5, 0, 3] {
+            one_by_one.served(0, work, true);
+        }
+        // A request without work counts as one unit.
+        together.served(5 + 1, 3, true);
+        for turns in [one_by_one, together] {
+            assert_eq!(turns.now, 6);
+            assert!(turns.order.keys().map(|(start, _)| *start).eq([9]));
+        }
     }
 
     #[test]

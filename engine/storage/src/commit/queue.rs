@@ -52,6 +52,8 @@ struct Waiting<T> {
     count: usize,
     bytes: usize,
     work: u64,
+    /// The work of the batch that was taken last.
+    taken: u64,
     gate: Gate,
 }
 
@@ -91,6 +93,7 @@ impl<T> Queue<T> {
             count: 0,
             bytes: 0,
             work: 0,
+            taken: 0,
             gate: Gate::Open,
         };
         Self {
@@ -155,7 +158,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes further requests for a batch, with a total work of up to `work_max`. Does not wait.
+    /// Takes further requests for the batch that was taken last, whose total work stays up to `work_max`. Does not
+    /// wait.
     pub(crate) fn take_more(&self, work_max: u64) -> Vec<T> {
         self.lock().take(work_max, false)
     }
@@ -243,27 +247,44 @@ impl<T> Waiting<T> {
     /// Takes requests with a total work of up to `work_max`. The first of a batch may have more.
     fn take(&mut self, work_max: u64, is_first: bool) -> Vec<T> {
         let mut batch = Vec::new();
-        let mut taken = 0_u64;
+        if is_first {
+            self.taken = 0;
+        }
         while let Some(economy) = self.turns.first().cloned() {
+            let has_all_turns = self.turns.has_one();
             let line = self.economies.entry(economy.clone()).or_default();
-            let work = line.requests.front().map_or(0, |(weight, _)| weight.work);
-            let may_exceed = is_first && batch.is_empty();
-            if !may_exceed && taken.saturating_add(work) > work_max {
-                break;
-            }
-            if let Some((weight, request)) = line.requests.pop_front() {
+            let mut before = 0;
+            let mut last = None;
+            loop {
+                let work = line.requests.front().map_or(0, |(weight, _)| weight.work);
+                let may_exceed = is_first && batch.is_empty();
+                if !may_exceed && self.taken.saturating_add(work) > work_max {
+                    break;
+                }
+                let Some((weight, request)) = line.requests.pop_front() else {
+                    break;
+                };
                 batch.push(request);
                 line.bytes -= weight.bytes;
                 line.work -= weight.work;
                 self.bytes -= weight.bytes;
                 self.work -= weight.work;
-                taken = taken.saturating_add(work);
+                self.taken = self.taken.saturating_add(work);
+                if let Some(served) = last.replace(work) {
+                    before += served.max(1);
+                }
+                if !has_all_turns {
+                    break;
+                }
             }
+            let Some(last) = last else {
+                break;
+            };
             let waits = !line.requests.is_empty();
             if !waits {
                 self.economies.remove(&economy);
             }
-            self.turns.served(work, waits);
+            self.turns.served(before, last, waits);
         }
         self.count -= batch.len();
         batch
@@ -281,212 +302,4 @@ impl<T> Default for Line<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn economy(name: &str) -> EconomyId {
-        name.parse().expect("a name")
-    }
-
-    /// Returns the weight of a request with these bytes and the least work.
-    fn sized(bytes: usize) -> Weight {
-        Weight { bytes, work: 1 }
-    }
-
-    /// Returns the weight of a small request with this work.
-    fn of_work(work: u64) -> Weight {
-        Weight { bytes: 1, work }
-    }
-
-    #[test]
-    fn economies_are_served_in_turn() {
-        let queue = Queue::new();
-        for (name, request) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("b", 5), ("c", 6)] {
-            queue
-                .push(&economy(name), sized(1), request)
-                .expect("there is room");
-        }
-        assert_eq!(
-            queue.take(4, Duration::ZERO),
-            Taken::Batch(vec![1, 4, 6, 2])
-        );
-        assert_eq!(queue.take(4, Duration::ZERO), Taken::Batch(vec![5, 3]));
-        assert_eq!(queue.take(4, Duration::ZERO), Taken::Idle);
-    }
-
-    #[test]
-    fn one_economy_fills_its_own_line_only() {
-        let queue = Queue::new();
-        for request in 0..QUEUE_PER_ECONOMY_MAX {
-            assert_eq!(queue.push(&economy("a"), sized(1), request), Ok(()));
-        }
-        assert_eq!(
-            queue.push(&economy("a"), sized(1), 0),
-            Err(SubmitError::Overloaded)
-        );
-        assert_eq!(queue.push(&economy("b"), sized(1), 0), Ok(()));
-    }
-
-    #[test]
-    fn the_whole_queue_is_bounded() {
-        let queue = Queue::new();
-        for request in 0..QUEUE_MAX {
-            assert_eq!(
-                queue.push(&economy(&format!("e{}", request % 4)), sized(1), request),
-                Ok(())
-            );
-        }
-        assert_eq!(
-            queue.push(&economy("z"), sized(1), 0),
-            Err(SubmitError::Overloaded)
-        );
-    }
-
-    #[test]
-    fn a_closed_queue_serves_what_waits_and_then_finishes() {
-        let queue = Queue::new();
-        queue
-            .push(&economy("a"), sized(1), 1)
-            .expect("there is room");
-        queue.close();
-        assert_eq!(
-            queue.push(&economy("a"), sized(1), 2),
-            Err(SubmitError::Unavailable)
-        );
-        assert_eq!(queue.take(4, Duration::ZERO), Taken::Batch(vec![1]));
-        assert_eq!(queue.take(4, Duration::ZERO), Taken::Finished);
-    }
-
-    #[test]
-    fn one_economys_bytes_fill_its_own_line_only() {
-        let queue = Queue::new();
-        let half = QUEUE_BYTES_PER_ECONOMY_MAX / 2;
-        assert_eq!(queue.push(&economy("a"), sized(half), 1), Ok(()));
-        assert_eq!(
-            queue.push(&economy("a"), sized(half + 1), 2),
-            Err(SubmitError::Overloaded)
-        );
-        assert_eq!(queue.push(&economy("a"), sized(half), 3), Ok(()));
-        assert_eq!(
-            queue.push(&economy("a"), sized(1), 4),
-            Err(SubmitError::Overloaded)
-        );
-        assert_eq!(queue.push(&economy("b"), sized(1), 5), Ok(()));
-        let taken = queue.take(9, Duration::ZERO);
-        let expected = Taken::Batch(vec![1, 5, 3]);
-        assert_eq!(taken, expected, "who is refused leaves nothing behind");
-        let all = QUEUE_BYTES_PER_ECONOMY_MAX;
-        assert_eq!(
-            queue.push(&economy("a"), sized(all), 6),
-            Ok(()),
-            "room again"
-        );
-    }
-
-    #[test]
-    fn a_batch_ends_at_its_work_but_for_a_request_that_is_more_by_itself() {
-        let queue = Queue::new();
-        for (work, request) in [(5, 1), (5, 2), (1, 3), (11, 4), (10, 5), (1, 6)] {
-            assert_eq!(queue.push(&economy("a"), of_work(work), request), Ok(()));
-        }
-        let taken: Vec<_> = (0..5).map(|_| queue.take(10, Duration::ZERO)).collect();
-        let expected = [vec![1, 2], vec![3], vec![4], vec![5], vec![6]].map(Taken::Batch);
-        assert_eq!(taken, expected);
-    }
-
-    #[test]
-    fn a_batch_that_is_continued_stays_within_its_work() {
-        let queue = Queue::new();
-        for (work, request) in [(5, 1), (4, 2), (11, 3)] {
-            assert_eq!(queue.push(&economy("a"), of_work(work), request), Ok(()));
-        }
-        assert_eq!(queue.take(5, Duration::ZERO), Taken::Batch(vec![1]));
-        assert_eq!(queue.take_more(3), Vec::<u32>::new());
-        assert_eq!(queue.take_more(4), [2]);
-        assert_eq!(
-            queue.take_more(10),
-            Vec::<u32>::new(),
-            "not the first of its batch"
-        );
-        assert_eq!(queue.take(10, Duration::ZERO), Taken::Batch(vec![3]));
-    }
-
-    #[test]
-    fn requests_beside_a_bulk_of_others_are_in_the_next_batch() {
-        let queue = Queue::new();
-        for number in 0..3_000 {
-            assert_eq!(queue.push(&economy("bulk"), of_work(66), number), Ok(()));
-        }
-        queue.take(1_000, Duration::ZERO);
-        for number in 0..100 {
-            let request = 10_000 + number;
-            assert_eq!(queue.push(&economy("small"), of_work(3), request), Ok(()));
-        }
-        let Taken::Batch(batch) = queue.take(1_000, Duration::ZERO) else {
-            panic!("there are requests");
-        };
-        let small = batch.iter().filter(|request| **request >= 10_000).count();
-        assert_eq!(small, 100, "{batch:?}");
-        assert_eq!(batch.len() - small, 10, "what is left goes to the bulk");
-    }
-
-    #[test]
-    fn a_giant_is_followed_by_the_others_before_the_next_one() {
-        let queue = Queue::new();
-        queue
-            .push(&economy("giant"), of_work(40_000), 1)
-            .expect("room");
-        assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![1]));
-        // During its commit both economies send a request, the one with large requests first.
-        queue
-            .push(&economy("giant"), of_work(40_000), 2)
-            .expect("room");
-        queue.push(&economy("small"), of_work(3), 3).expect("room");
-        assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![3]));
-        assert_eq!(queue.take(1_000, Duration::ZERO), Taken::Batch(vec![2]));
-    }
-
-    #[test]
-    fn the_whole_queue_is_bounded_in_bytes() {
-        let queue = Queue::new();
-        let quarter = QUEUE_BYTES_MAX / 4;
-        for (name, bytes) in [
-            ("a", quarter),
-            ("b", quarter),
-            ("c", quarter),
-            ("d", quarter - 1),
-        ] {
-            assert_eq!(queue.push(&economy(name), sized(bytes), 0), Ok(()));
-        }
-        assert_eq!(
-            queue.push(&economy("e"), sized(2), 0),
-            Err(SubmitError::Overloaded)
-        );
-        assert_eq!(queue.push(&economy("e"), sized(1), 0), Ok(()));
-        assert_eq!(
-            queue.push(&economy("f"), sized(1), 0),
-            Err(SubmitError::Overloaded)
-        );
-    }
-
-    #[test]
-    fn the_work_that_waits_is_bounded_in_all_and_in_each_economy() {
-        let queue = Queue::new();
-        let most = QUEUE_WORK_PER_ECONOMY_MAX;
-        assert_eq!(queue.push(&economy("a"), of_work(most - 1), 0), Ok(()));
-        let beyond = queue.push(&economy("a"), of_work(2), 0);
-        assert_eq!(beyond, Err(SubmitError::Overloaded));
-        assert_eq!(queue.push(&economy("a"), of_work(1), 0), Ok(()));
-        let rest = QUEUE_WORK_MAX - most;
-        assert_eq!(queue.push(&economy("b"), of_work(rest - 1), 0), Ok(()));
-        let beyond = queue.push(&economy("c"), of_work(2), 0);
-        assert_eq!(beyond, Err(SubmitError::Overloaded));
-        assert_eq!(queue.push(&economy("c"), of_work(1), 0), Ok(()));
-        assert!(matches!(queue.take(most, Duration::ZERO), Taken::Batch(_)));
-        assert_eq!(
-            queue.push(&economy("c"), of_work(2), 0),
-            Ok(()),
-            "room again"
-        );
-    }
-}
+mod tests;

@@ -182,22 +182,16 @@ impl<L: Log> Writer<L> {
     /// Clients whose answers were just sent send their next requests within microseconds, and a larger group shares
     /// one sync. Yielding lets them run; a sleep would be too long for a client that is alone.
     fn gather(&self, mut jobs: Vec<QueuedSubmission>) -> Vec<QueuedSubmission> {
-        let work = |jobs: &[QueuedSubmission]| -> u64 {
-            let each = jobs.iter().map(|job| job.submission.weight().work);
-            each.fold(0, u64::saturating_add)
-        };
-        let mut left = WORK_MAX.saturating_sub(work(&jobs));
         let began = Instant::now();
         for _ in 0..self.pace.gather_yields {
-            if left == 0 || began.elapsed() >= self.pace.gather_time {
+            if began.elapsed() >= self.pace.gather_time {
                 break;
             }
             std::thread::yield_now();
-            let more = self.shared.queue.take_more(left);
+            let more = self.shared.queue.take_more(WORK_MAX);
             if more.is_empty() {
                 break;
             }
-            left = left.saturating_sub(work(&more));
             jobs.extend(more);
         }
         jobs
