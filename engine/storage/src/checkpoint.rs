@@ -8,7 +8,8 @@
 mod plain_account;
 
 use std::io::Write;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
 
 use bursar_ledger::{Books, CheckpointEntry, Digest, EconomyId, Sha256Writer, Timestamp};
 
@@ -329,15 +330,8 @@ fn restore(at: State, pieces: &[Vec<u8>]) -> Result<State> {
         current: None,
     };
     let damaged = |what: String| StorageError::damaged(0, what);
-    let (send, parsed) = sync_channel(PIECES_READY);
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for piece in pieces {
-                if send.send(parse(piece)).is_err() {
-                    return;
-                }
-            }
-        });
+        let parsed = parse_ahead(scope, pieces.iter().map(|piece| parse(piece)));
         for (lines, number) in parsed.iter().zip(1_u64..) {
             let added = lines.and_then(|lines| restoring.add_all(lines));
             added.map_err(|what| damaged(format!("piece {number}: {what}")))?;
@@ -348,6 +342,23 @@ fn restore(at: State, pieces: &[Vec<u8>]) -> Result<State> {
     Ok(restoring.state)
 }
 
+/// Runs a parser of pieces on a thread of its own, up to [`PIECES_READY`] pieces ahead of the receiver. The thread ends
+/// early if the receiver is dropped.
+fn parse_ahead<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    pieces: impl Iterator<Item = T> + Send + 'scope,
+) -> Receiver<T> {
+    let (send, parsed) = sync_channel(PIECES_READY);
+    scope.spawn(move || {
+        for piece in pieces {
+            if send.send(piece).is_err() {
+                return;
+            }
+        }
+    });
+    parsed
+}
+
 /// Checks that the log has the frame after which the checkpoint was written.
 fn belongs(database: &Database, state: &State) -> Result<()> {
     let found = head_at(database, state.record)?;
@@ -356,4 +367,33 @@ fn belongs(database: &Database, state: &State) -> Result<()> {
     }
     let what = "it is not the state after the record at which it stands";
     Err(StorageError::damaged(state.record, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn so_many_pieces_are_parsed_ahead() {
+        let parsed = AtomicUsize::new(0);
+        let pieces = (0..10).inspect(|_| {
+            parsed.fetch_add(1, Ordering::SeqCst);
+        });
+        std::thread::scope(|scope| {
+            let ready = parse_ahead(scope, pieces);
+            for received in 1..=4 {
+                // One more is parsed and waits for its place.
+                let most = PIECES_READY + received;
+                while parsed.load(Ordering::SeqCst) < most {
+                    std::thread::yield_now();
+                }
+                std::thread::sleep(Duration::from_millis(5));
+                assert_eq!(parsed.load(Ordering::SeqCst), most);
+                assert_eq!(ready.recv(), Ok(received - 1));
+            }
+        });
+    }
 }

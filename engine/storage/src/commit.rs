@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod fair_order;
+pub(crate) mod gathering;
 pub(crate) mod log_gate;
 pub(crate) mod maintenance;
 pub(crate) mod queue;

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::pieces;
+use crate::commit::gathering::Gathering;
 use crate::error::StorageError;
 use crate::index::IndexConfig;
 use crate::log::store::{Log, Portion};
@@ -29,10 +30,6 @@ const TIDY_EVERY: Duration = Duration::from_secs(1);
 /// The bytes of commits after which the write-ahead log is copied into the file. A longer log makes each copy, and so
 /// the wait of the requests behind it, longer.
 const TIDY_BYTES: u64 = 4 << 20;
-/// The number of times that the writer lets other threads run before it commits.
-const GATHER_YIELDS: u32 = 8;
-/// The longest time that it gathers requests.
-const GATHER_TIME: Duration = Duration::from_micros(50);
 /// The time after which notes are written if nothing else is committed.
 const NOTES_EVERY: Duration = Duration::from_secs(1);
 /// The time between two marks of the clock.
@@ -74,10 +71,8 @@ pub struct MaintenanceConfig {
     pub(crate) tidy_every: Duration,
     /// The bytes of commits after which the write-ahead log is copied into the file, if that is sooner.
     pub(crate) tidy_bytes: u64,
-    /// The number of times that the writer lets other threads run before it commits.
-    pub(crate) gather_yields: u32,
-    /// The longest time that it gathers requests.
-    pub(crate) gather_time: Duration,
+    /// The bounds of the gathering of requests before a commit.
+    pub(crate) gathering: Gathering,
     /// The time after which notes of webhooks are written.
     pub(crate) notes_every: Duration,
     /// The time between two marks of the clock.
@@ -108,8 +103,7 @@ impl MaintenanceConfig {
             },
             tidy_every: TIDY_EVERY,
             tidy_bytes: TIDY_BYTES,
-            gather_yields: GATHER_YIELDS,
-            gather_time: GATHER_TIME,
+            gathering: Gathering::standard(),
             notes_every: NOTES_EVERY,
             mark_every: MARK_EVERY,
             log_frames_left: LOG_FRAMES_LEFT_MAX,
@@ -238,6 +232,10 @@ pub(crate) enum Advance {
 /// The number of encoded pieces that wait for the writer.
 const PIECES_READY: usize = 2;
 
+/// The time that the writer waits for a piece that is not encoded yet, unless a request comes. Without it an idle
+/// writer would look for the piece all the time.
+const PIECE_PATIENCE: Duration = Duration::from_millis(1);
+
 impl Slices {
     /// Begins a checkpoint of a state.
     pub(crate) fn begin(
@@ -253,9 +251,13 @@ impl Slices {
         })
     }
 
-    /// Returns true if the next piece was not encoded yet when it was looked for.
-    pub(crate) fn waits(&self) -> bool {
-        self.waits
+    /// Returns the time that the writer waits for a request before it looks for the next piece.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.waits {
+            PIECE_PATIENCE
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Writes the next piece if it is encoded.
@@ -325,7 +327,35 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use bursar_ledger::Timestamp;
+
     use super::*;
+    use crate::log::file::FileLog;
+
+    #[test]
+    fn the_writer_waits_only_for_a_piece_that_is_not_encoded_yet() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("guild.db");
+        let mut log = FileLog::open(&path, Timestamp(1)).expect("the file");
+        let (send, pieces) = sync_channel(PIECES_READY);
+        let mut slices = Slices {
+            checkpoint: log.begin_checkpoint(&State::default()).expect("begun"),
+            written: 0,
+            waits: false,
+            pieces,
+        };
+        assert_eq!(slices.patience(), Duration::ZERO);
+        for piece in 0..3 {
+            let advance = slices.advance(&mut log).expect("no failure");
+            assert_eq!(advance, Advance::Waits);
+            assert_eq!(slices.patience(), PIECE_PATIENCE);
+            send.send(EncodedPiece::Piece(vec![piece]))
+                .expect("it is received");
+            let advance = slices.advance(&mut log).expect("no failure");
+            assert_eq!(advance, Advance::Wrote);
+            assert_eq!(slices.patience(), Duration::ZERO);
+        }
+    }
 
     #[test]
     fn so_many_pieces_are_encoded_ahead() {

@@ -40,9 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The time that the writer sleeps while a slice of a long read is about to end.
 const GATE_PATIENCE: Duration = Duration::from_millis(1);
 
-/// The time that the writer waits for a piece of a checkpoint, unless a request comes.
-const PIECE_PATIENCE: Duration = Duration::from_millis(1);
-
 /// A function that opens the log again after a failure.
 pub(crate) type Reopen<L> = Box<dyn FnMut() -> Result<L, StorageError> + Send>;
 
@@ -133,21 +130,10 @@ impl<L: Log> Writer<L> {
                     return false;
                 }
             }
-            let busy = self.checkpoint.is_some() || self.has_old_pieces;
-            let waits_for_piece = self.checkpoint.as_ref().is_some_and(Slices::waits);
-            let patience = if waits_for_piece {
-                PIECE_PATIENCE
-            } else if busy {
-                Duration::ZERO
-            } else if self.shared.log_gate.is_wanted() {
-                GATE_PATIENCE
-            } else {
-                self.until_due().min(PATIENCE)
-            };
-            let taken = match self.shared.queue.take(WORK_MAX, patience) {
-                Taken::Batch(jobs) => Taken::Batch(self.gather(jobs)),
-                other => other,
-            };
+            let mut taken = self.shared.queue.take(WORK_MAX, self.patience());
+            if let Taken::Batch(jobs) = &mut taken {
+                self.gather(jobs);
+            }
             let idle = matches!(taken, Taken::Idle);
             let worked = match taken {
                 Taken::Batch(jobs) => {
@@ -178,23 +164,26 @@ impl<L: Log> Writer<L> {
     }
 
     /// Adds requests to a batch that arrive while the threads of clients get a turn.
-    ///
-    /// Clients whose answers were just sent send their next requests within microseconds, and a larger group shares
-    /// one sync. Yielding lets them run; a sleep would be too long for a client that is alone.
-    fn gather(&self, mut jobs: Vec<QueuedSubmission>) -> Vec<QueuedSubmission> {
+    fn gather(&self, jobs: &mut Vec<QueuedSubmission>) {
         let began = Instant::now();
-        for _ in 0..self.pace.gather_yields {
-            if began.elapsed() >= self.pace.gather_time {
-                break;
-            }
+        let more = || {
             std::thread::yield_now();
-            let more = self.shared.queue.take_more(WORK_MAX);
-            if more.is_empty() {
-                break;
-            }
-            jobs.extend(more);
+            self.shared.queue.take_more(WORK_MAX)
+        };
+        self.pace.gathering.gather(jobs, || began.elapsed(), more);
+    }
+
+    /// Returns the time that the writer waits for a request before it does other work.
+    fn patience(&self) -> Duration {
+        if let Some(checkpoint) = &self.checkpoint {
+            checkpoint.patience()
+        } else if self.has_old_pieces {
+            Duration::ZERO
+        } else if self.shared.log_gate.is_wanted() {
+            GATE_PATIENCE
+        } else {
+            self.until_due().min(PATIENCE)
         }
-        jobs
     }
 
     /// Decides a batch, makes it durable, publishes, and answers.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bursar_ledger::Timestamp;
 
 use super::time;
+use crate::commit::gathering::Gathering;
 use crate::commit::maintenance::MaintenanceConfig;
 use crate::commit::shared::Shared;
 use crate::commit::submission::{Receiver, Render, Submission, submit};
@@ -139,8 +140,7 @@ pub(super) fn pace() -> MaintenanceConfig {
         },
         tidy_every: Duration::ZERO,
         tidy_bytes: u64::MAX,
-        gather_yields: 0,
-        gather_time: Duration::ZERO,
+        gathering: Gathering::none(),
         notes_every: Duration::ZERO,
         mark_every: Duration::MAX,
         log_frames_left: 100,
