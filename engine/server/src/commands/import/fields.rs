@@ -125,10 +125,10 @@ mod tests {
             ("-0.5", "below zero"),
             ("10781.0", "smallest unit"),
             ("1.2e3", "smallest unit"),
-            ("+5", "no whole number from"),
-            ("1,000", "no whole number from"),
-            ("", "no whole number from"),
-            ("none", "no whole number from"),
+            ("+5", "not a whole number from"),
+            ("1,000", "not a whole number from"),
+            ("", "not a whole number from"),
+            ("none", "not a whole number from"),
         ] {
             let error = amount(text).expect_err(text);
             assert!(error.contains(reason), "{error}");
