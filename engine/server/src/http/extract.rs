@@ -79,7 +79,7 @@ pub(super) async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Prob
         }
         bytes.add(data);
     }
-    Ok(bytes.into_bytes())
+    Ok(bytes.join())
 }
 
 /// The bytes of a body that have been read.
@@ -112,7 +112,7 @@ impl BodyBytes {
         }
     }
 
-    fn into_bytes(self) -> Bytes {
+    fn join(self) -> Bytes {
         match self {
             Self::One(bytes) => bytes,
             Self::Several(bytes) => bytes.into(),
