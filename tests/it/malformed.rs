@@ -40,7 +40,7 @@ async fn every_wrong_member_is_named_by_a_pointer() {
             "/memo",
         ),
         (json!([]), ""),
-        // An array of an object's members is no object.
+        // An array of the values of an object's members is not an object.
         (
             json!([posting("user:1", "user:2", 1)["postings"], null, null, null]),
             "",

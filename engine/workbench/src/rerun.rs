@@ -107,7 +107,8 @@ pub fn recorded_outcome(books: &Books, at: Timestamp, call: &CallResult) -> Reru
 
 /// Runs a recorded call with another component.
 ///
-/// The substitute has the grants of the component that ran, or all that it requests if it requests more.
+/// The substitute has the grants of the component that ran. If it requests more than that component did, it is
+/// granted all that it requests.
 pub fn run_substitute(
     substitute: &LoadedPlugin,
     books: &Books,

@@ -11,8 +11,8 @@ use crate::limits::{AMOUNT_MAX, RATE_PERIOD_S_MAX, RATE_REQUESTS_MAX, TRANSFER_C
 use crate::movement::Posting;
 use crate::rejection::Rejection;
 
-/// The most that one request may move, by asset. Amounts that come back still count, and an asset without
-/// an entry may not move.
+/// The most that one request may move, by asset. An amount counts even if a later posting of the request
+/// returns it. An asset without an entry may not move.
 ///
 /// The cap is part of the act, so that a record can be verified without the key.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! The log as the writer uses it. The trait hides the database from the writer.
+//! The log as the writer uses it. The trait [`Log`] hides the database from the writer.
 
 use bursar_ledger::Digest;
 use bytes::Bytes;
@@ -12,14 +12,15 @@ use crate::state::State;
 use crate::time::clock::Mark;
 use crate::webhooks::notes::Note;
 
-/// The opening of a file in which records are written.
+/// One opening of a file, and the source of salts for the records that are written during it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Epoch {
     pub(crate) number: u64,
     pub(crate) salts: Salts,
 }
 
-/// The limits on some pieces of a checkpoint: a number, and a size that the last piece may exceed.
+/// The limits of one removal of checkpoint pieces: a number of pieces, and a number of bytes that the last piece may
+/// exceed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portion {
     pub(crate) pieces: usize,
@@ -38,7 +39,7 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
-    /// Returns about the number of bytes that the commit adds to the write-ahead log.
+    /// Returns the approximate number of bytes that the commit adds to the write-ahead log.
     pub(crate) fn bytes(&self) -> u64 {
         let frames = self.frames.iter().map(|frame| frame.bytes.len());
         let components = self.components.iter().map(|(_, bytes)| bytes.len());
@@ -47,7 +48,8 @@ impl Commit {
     }
 }
 
-/// The pages of a commit that are not filled with frames, in bytes: the first page, the path to the newest frame.
+/// The size of the pages that a commit writes besides its frames, in bytes: the first page of the file, and the
+/// b-tree pages on the path to the newest frame.
 const COMMIT_BYTES: u64 = 3 * 4_096;
 
 /// A store that makes commits durable.
@@ -55,7 +57,7 @@ pub(crate) trait Log {
     /// Loads the state on disk: the newest closed checkpoint, with all later records checked and applied.
     fn load(&mut self) -> Result<State>;
 
-    /// Returns the record of the loaded checkpoint; 0 if none was loaded.
+    /// Returns the number of the record at which the loaded checkpoint was taken; 0 if none was loaded.
     fn checkpointed(&self) -> u64;
 
     /// Returns the epoch, which is part of every record.
@@ -86,7 +88,7 @@ pub(crate) trait Log {
     /// Closes a checkpoint with this number of pieces. Starts use it from then on.
     fn close_checkpoint(&mut self, checkpoint: u64, pieces: u64) -> Result<()>;
 
-    /// Removes some pieces of older checkpoints. Returns false if there were none.
+    /// Removes one portion of the pieces of older checkpoints. Returns false if there were none.
     fn remove_old_pieces(&mut self, portion: Portion) -> Result<bool>;
 
     /// Copies the write-ahead log into the file, as far as readers allow, and checks that the file is still
