@@ -1,4 +1,5 @@
-//! Random histories on a real file: exactly once, conserved and explained under any interleaving.
+//! Random histories on a real file. Under any interleaving each key has one answer, and the balances follow from the
+//! applied transfers.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -245,7 +246,7 @@ fn every_interleaving_gives_each_key_one_answer() {
     );
 }
 
-/// Runs a history and returns its first replies.
+/// Runs a history and returns the replies to its first submission.
 fn check_history(history: &[Payment]) -> Result<Vec<(Payment, Reply)>, TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("guild.db");

@@ -27,7 +27,7 @@ pub enum Outcome {
     Rejected,
     /// The plugin declined the call.
     Declined,
-    /// The call was a fault of the plugin.
+    /// The call ended with a fault of the plugin.
     Faulted,
     /// The call failed after a draw.
     Broken,
@@ -206,7 +206,7 @@ impl Record {
     }
 
     /// Commits to the changes with a salt of their own, from which the salt of the texts cannot be computed. A record
-    /// whose texts and salt were removed keeps it, so that its changes can still be checked.
+    /// whose texts and salt were removed keeps the salt of its changes, so that these can still be checked.
     fn commit_to_changes(&self) -> Digest {
         let mut salt = Sha256Writer::new("bursar-changes-salt-1");
         salt.text(self.salt.0);
@@ -234,7 +234,7 @@ impl Record {
             .map_err(|error| StorageError::damaged(self.id, format!("its act: {error}")))
     }
 
-    /// Returns the movements by name.
+    /// Returns the movements, with names of accounts and assets in place of numbers.
     pub(crate) fn named_movements(&self, books: &Books) -> Result<Vec<Movement>, StorageError> {
         let named = self.movements.iter().map(|it| books.name_movement(it));
         let named: Option<Vec<Movement>> = named.collect();

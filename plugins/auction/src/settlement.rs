@@ -28,13 +28,13 @@ pub(crate) enum SettlementOutcome {
     Blocked,
 }
 
-/// Stores the key of a waiting lot, and wakes the schedule at its next check.
+/// Stores the key of a waiting lot, and wakes the schedule at the lot's next check.
 pub(crate) fn schedule_check(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
     call.set(&lots::waiting_key(lot.next_check_ms(), number), &number);
     Ok(call.wake(SETTLE, lot.next_check_ms())?)
 }
 
-/// Returns true if the whole lot is still held. It is not after the hold has expired, or after an admin has
+/// Returns true if the whole lot is still held. This is no longer so once the hold has expired, or an admin has
 /// ended the hold or captured a part of it.
 pub(crate) fn is_available(call: &Call<Config>, lot: &Lot) -> bool {
     call.hold_left(lot.hold()) == Some(lot.amount())
@@ -116,7 +116,7 @@ pub(crate) fn release(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(),
     delete(call, number, lot)
 }
 
-/// Deletes a lot, also from the open lots of its seller.
+/// Deletes a lot, and removes it from the open lots of its seller.
 fn delete(call: &Call<Config>, number: u64, lot: &Lot) -> Result<(), Decline> {
     call.delete(&lots::key(number));
     call.delete(&lots::waiting_key(lot.next_check_ms(), number));

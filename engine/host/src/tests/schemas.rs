@@ -1,4 +1,4 @@
-//! The dialect of JSON Schema: its keywords, its limits, and its agreement with JSON Schema.
+//! The schema dialect of plugins: its keywords, its limits, and its agreement with JSON Schema.
 
 use serde_json::{Value, json};
 
@@ -213,7 +213,7 @@ fn steps_of_a_value_end_at_their_limit() {
     );
 }
 
-/// An error has only the first place, and the check does not collect others.
+/// An error names only the place of the first mismatch, and the check collects no other mismatches.
 #[test]
 fn error_is_small_for_many_mismatches() {
     let branches: Vec<Value> = (0..200)

@@ -32,8 +32,8 @@ impl ScheduleTimes {
         (1..=SCHEDULE_SECONDS_MAX).contains(&self.every_s) && self.offset_s < self.every_s
     }
 
-    /// Returns the first due time at or after `from` that is later than `now`. If `from` is farther ahead than
-    /// the longest interval, the end of that interval replaces it.
+    /// Returns the first due time at or after `from` that is later than `now`. A `from` that is farther ahead
+    /// than the longest interval is treated as one longest interval after `now`.
     pub fn first_from(&self, from: Timestamp, now: Timestamp) -> Timestamp {
         let farthest = SCHEDULE_SECONDS_MAX.saturating_mul(1000);
         let from = from.0.min(now.0.saturating_add(farthest));
@@ -90,8 +90,8 @@ impl Schedule {
         }
     }
 
-    /// Returns the first due time that still needs a run at a moment, after skipping those that were
-    /// missed. Catching up is bounded by [`SCHEDULE_CATCH_UP_MAX`].
+    /// Returns the first due time that still needs a run, as of `now`. The policy says which missed due times
+    /// need none. At most the last [`SCHEDULE_CATCH_UP_MAX`] of them are caught up.
     pub fn first_wanted(&self, now: Timestamp) -> Timestamp {
         let ScheduleRule { times, missed } = self.rule;
         let from = match missed {
