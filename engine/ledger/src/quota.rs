@@ -28,7 +28,8 @@ pub enum Quota {
     MetadataBytes,
     /// Assets. They are never removed.
     Assets,
-    /// Balances: pairs of an account and an asset that was ever posted, held or expected there.
+    /// Balances: pairs of an account and an asset that the account ever had, or that a hold ever reserved from
+    /// it or for it.
     Balances,
     /// Bytes of the state of all plugins: keys, values, and
     /// [`STATE_ENTRY_BYTES`](crate::STATE_ENTRY_BYTES) for each entry.
@@ -136,7 +137,7 @@ impl Quota {
         self.terms().name
     }
 
-    /// Returns the counted things in words, to follow a number.
+    /// Returns the words for the counted things, as they follow a number.
     pub fn counts(self) -> &'static str {
         self.terms().counts
     }
@@ -228,7 +229,7 @@ impl From<Quotas> for BTreeMap<Quota, u64> {
     }
 }
 
-/// Limits to set: an absent quota stays, and `null` restores its default. No limit is above its quota's
+/// Limits to set: an absent quota keeps its limit, and `null` restores its default. No limit is above its quota's
 /// maximum.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<Quota, Option<u64>>")]

@@ -10,8 +10,8 @@ use serde_json::Value;
 /// The maximum length of an idempotency key in characters.
 pub const KEY_CHARS_MAX: usize = 128;
 
-/// An idempotency key, which names one intent of a client within one economy permanently: 1 to [`KEY_CHARS_MAX`]
-/// printable ASCII characters.
+/// An idempotency key: the client's name for a request, which it identifies in its economy for ever. It has 1 to
+/// [`KEY_CHARS_MAX`] printable ASCII characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct IdempotencyKey(Arc<str>);
 
@@ -118,7 +118,7 @@ impl Request {
     /// Creates the canonical text of a request whose body is canonical JSON already.
     pub fn with_body(method: &str, path: &str, body: &str) -> Self {
         let lengths = [REQUEST_BEGIN, METHOD_BEGIN, PATH_BEGIN, body, method, path].map(str::len);
-        // The end, and a few characters of the path that need an escape.
+        // The sum starts at 16 for the closing characters, and for a few characters of the path that need an escape.
         let length = lengths
             .iter()
             .fold(16, |sum: usize, length| sum.saturating_add(*length));

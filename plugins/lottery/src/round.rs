@@ -185,7 +185,7 @@ impl Round {
         )
     }
 
-    /// Returns the key of the number of a member's tickets.
+    /// Returns the key under which the number of a member's tickets is stored.
     pub(crate) fn owned_key(&self, member: &Account) -> Result<String, Decline> {
         name_key(format!("{}{member}", owners(self.number)))
     }
@@ -268,7 +268,8 @@ mod tests {
         assert_eq!(code(116), Err("name_too_long"));
     }
 
-    /// A draw fits into a full state for every winner. Otherwise the winner would decide if the draw commits.
+    /// A draw fits into a full state for every winner. Otherwise it would depend on the winner whether the draw
+    /// commits.
     #[test]
     fn a_draw_frees_more_state_than_a_new_prize_takes() {
         let bytes = |key: &str, value: &str| key.len() + value.len();

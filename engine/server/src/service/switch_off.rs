@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Service;
 use crate::breaker::{CallEnd, CallSource, CallVerdict, Trip};
 
-/// The data of a run for the counts.
+/// The data of a run that the counts need.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunStats {
     /// The version of the installation that ran.
@@ -22,7 +22,8 @@ pub(super) struct RunStats {
     pub(super) cpu: Duration,
 }
 
-/// Returns the verdict for an ending, or none if the plugin did not run.
+/// Returns the verdict for an ending, or none if the plugin did not run. A broken call has none here, because it is
+/// counted by its failure.
 pub(super) fn verdict_of(ending: &CallEnding) -> Option<CallVerdict> {
     match ending {
         CallEnding::Replied { .. } | CallEnding::Declined { .. } | CallEnding::Stopped(_) => {
