@@ -125,8 +125,8 @@ fn look(call: &Call<Config>, _: NoArguments) -> Result<RoundReply, Decline> {
     Ok(open.ok_or_else(rules::no_game)?.open_round())
 }
 
-/// Returns true if a game can continue: both holds are whole. They are not after they have expired, or after an
-/// admin has ended one of them.
+/// Returns true if a game can continue: both holds are whole. This is no longer so once a hold has expired, or an
+/// admin has ended one.
 fn is_open(call: &Call<Config>, game: &Game) -> bool {
     let whole = |hold| call.hold_left(hold) == Some(game.stake);
     whole(&game.stake_hold) && whole(&game.share_hold)

@@ -74,8 +74,8 @@ impl Books {
             .collect()
     }
 
-    /// Applies recorded effects as record number `seq`. Errors are those of [`Books::apply`], and numbers
-    /// that these books have not assigned.
+    /// Applies recorded effects as record number `seq`. Fails like [`Books::apply`], and also for a number of an
+    /// account or an asset that these books have not assigned.
     pub fn replay(
         &mut self,
         changes: &[Change],
@@ -237,7 +237,7 @@ impl Books {
     }
 
     /// Sets the status, limits and metadata of an account. Its balances stay, and each asset with a new
-    /// limit gets one.
+    /// limit gets a balance.
     fn set_account(
         &mut self,
         account: &AccountId,
@@ -258,7 +258,7 @@ impl Books {
         self.usage.replace_metadata(before.as_ref(), metadata);
     }
 
-    /// Sets an asset, and creates its issuer if it is new.
+    /// Sets an asset, and creates its issuer if the asset is new.
     fn set_asset(&mut self, asset: &AssetId, definition: &Asset) {
         self.numbers.number_asset(asset);
         let before = self

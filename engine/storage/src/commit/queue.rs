@@ -47,7 +47,7 @@ pub(crate) struct Queue<T> {
 
 struct Waiting<T> {
     economies: BTreeMap<EconomyId, Line<T>>,
-    /// The turns of the economies. Each economy with waiting requests is in it once.
+    /// The turns of the economies. Each economy with waiting requests has one.
     turns: Turns,
     count: usize,
     bytes: usize,
@@ -158,8 +158,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes further requests for the batch that was taken last, whose total work stays up to `work_max`. Does not
-    /// wait.
+    /// Takes further requests for the batch that was taken last. The total work of that batch does not exceed
+    /// `work_max`, unless a single request does. Does not wait.
     pub(crate) fn take_more(&self, work_max: u64) -> Vec<T> {
         self.lock().take(work_max, false)
     }
