@@ -26,7 +26,7 @@ use crate::text::excerpt;
 pub struct CallOutcome {
     /// The plugin's requests and the responses to them.
     pub transcript: Transcript,
-    /// The ending: a reply, a decline, a fault, or a rejection at the first draw. The same in every run.
+    /// The ending: a reply, a decline, a fault, or a rejection at the first draw. Every run has the same one.
     pub ending: CallEnding,
     /// The origin of its draws, if it has drawn.
     pub origin: Option<DrawOrigin>,

@@ -91,7 +91,7 @@ fn a_secured_amount_does_not_fill_the_room_of_a_stake() {
     );
 }
 
-/// Without secured amounts the ledger decides at the commit, with its own rejection.
+/// If no room of an account is reserved, the ledger decides at the commit, with its own rejection.
 #[test]
 fn a_payment_without_room_is_rejected_at_commit_if_none_was_reserved() {
     check_table(
