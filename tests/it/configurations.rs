@@ -85,7 +85,7 @@ async fn needs_of_a_plugin_are_returned_with_a_request_that_funds_them() {
     assert_eq!(guild.get(COINFLIP).await.json()["needs"], json!([need]));
     let listed = guild.get(&format!("{GUILD}/plugins")).await.json();
     assert_eq!(listed["plugins"][0]["needs"], json!([need]));
-    // A part of it is issued, then the returned request is sent unchanged.
+    // A part of the need is issued, then the returned request is sent unchanged.
     guild.issue("plugin:coinflip", "coin", 40).await;
     let short = guild.get(COINFLIP).await.json()["needs"][0].clone();
     assert_eq!(
@@ -148,7 +148,7 @@ async fn a_malicious_check_refuses_only_its_own_configuration() {
         assert!(message.contains(fault(check)), "{check}: {message}");
         assert!(!message.contains('\u{1b}'), "{check}: {message:?}");
     }
-    // This is no fault, but it is shown escaped.
+    // A finding with control characters is not a fault, but its texts are shown escaped.
     let response = guild.put(&path, body("find_control_characters")).await;
     assert_eq!(
         findings_of(&response),

@@ -64,7 +64,8 @@ enum RunOutcome {
     NotSubmitted(CompletedRun, SubmitError),
 }
 
-/// The result of a run, for its task. It is empty until the run has ended, and stays empty if the run is dropped.
+/// The slot in which the task of a call finds the result of a run. It is empty until the run has ended, and stays empty
+/// if the run is dropped.
 type RunSlot = Arc<Mutex<Option<Result<RunOutcome, ServiceError>>>>;
 
 /// The result of a run before anything is submitted.

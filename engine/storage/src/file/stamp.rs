@@ -1,11 +1,12 @@
 //! The stamp of a file: a number of 32 bits on its first page, where SQLite stores `user_version`.
 //!
 //! It contains the version of the schema and a generation. A file and a write-ahead log are compared by their
-//! generations, without SQLite. Each commit increments the generation. So the first commit of a file's own
-//! log has the generation after the file's, or another commit of the log has the same generation as the file.
+//! generations, without SQLite. Each commit increments the generation. So in the log that
+//! belongs to a file, either the first commit has the generation after the file's, or another commit has the file's
+//! own generation.
 
-/// The bit above the number of the schema. It is set from the first commit of an opening to the last one of an
-/// orderly end.
+/// The bit above the number of the schema. The first commit of an opening sets it, and the last commit of an orderly
+/// end clears it.
 const OPEN_BIT: u32 = 1 << 8;
 
 /// The number of bits below the generation.
