@@ -1,4 +1,5 @@
-//! Calls of plugins: the accounts that they may use, the amounts that they may spend, and reads of their own requests.
+//! Calls of plugins: the accounts that they may use, the amounts that they may spend, and their view of
+//! their own requests.
 
 use expect_test::{Expect, expect};
 
@@ -158,7 +159,8 @@ fn issuing_plugin_meets_the_supply_limit() {
     );
 }
 
-/// A plugin learns nothing about accounts that it may not debit.
+/// The refusal of a read or a debit without a grant does not say whether the account exists. A credit needs no grant,
+/// and its refusal does say so.
 #[test]
 fn missing_grant_hides_whether_an_account_exists() {
     check_shop(

@@ -1,4 +1,4 @@
-//! Indexes that do not belong to the log beside them: with none of them does a used key appear unused.
+//! Indexes that do not belong to the log beside them. None of them may make a used key appear unused.
 
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,7 @@ impl Closed {
         }
     }
 
-    /// Checks the file with this index beside it. The further requests were never sent to it.
+    /// Checks the file with this index beside it. The further requests were never sent to the file.
     fn check_with(&self, index: Option<&IndexCopy>, further: &[u64]) {
         match index {
             Some(index) => index.put(self.path()),
