@@ -185,7 +185,7 @@ pub struct Webhook {
     pub born: u64,
     /// The time of its creation.
     pub created_at: Timestamp,
-    /// The latest change of the event to continue after, if there was one.
+    /// The latest change of the event after which the webhook continues, if there was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replay: Option<WebhookReplay>,
 }

@@ -91,7 +91,7 @@ fn buy(call: &Call<Config>, arguments: BuyArguments) -> Result<BuyReply, Decline
                 call.set(&key, &purchases);
             }
         }
-        // The member's name is too long for a key, so purchases are not recorded; none is needed here.
+        // The member's name is too long for a key, so purchases are not stored. Without a promise, this one need not be.
         Err(_) if promise.is_none() => {}
         Err(decline) => return Err(decline),
     }

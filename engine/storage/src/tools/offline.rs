@@ -119,8 +119,8 @@ pub fn export_file(
     archive::export(&path, &audit::load(&path)?, economy, &pace, take, progress)
 }
 
-/// Passes selected records of a file that no process has open on, oldest first, until `take` fails. The records before a
-/// damage are passed on before the error is returned.
+/// Passes selected records of a file that no process has open to `take`, oldest first, until `take` fails. If a record
+/// is damaged, the records before it are passed first, and then the error is returned.
 pub fn list_file(
     path: &Path,
     selection: &Selection,
@@ -159,7 +159,7 @@ pub fn import_file(
         Ok(report)
     });
     if imported.is_err() && is_new {
-        // Closing the log has deleted its companions. Only an empty database and its index are left.
+        // Closing the log has deleted the files of SQLite next to it. Only an empty database and its index are left.
         drop(std::fs::remove_file(&path));
         drop(std::fs::remove_dir_all(indexing::folder_of(&path)));
     }
