@@ -21,7 +21,7 @@ fn run(folder: &MemoryFolder, model: &Model) -> Result<(), IndexError> {
     })?;
     for part in model.records.chunks(3) {
         let last = part.last().expect("a part is not empty").record;
-        // Only a rebuild waits for the disk; records after their commit never do.
+        // A rebuild waits for the disk. Records that are added after their commit never wait.
         if index.add_blocking(part, model.log.head(last)).is_err() {
             index
                 .add(part, model.log.head(last))
@@ -71,7 +71,7 @@ fn each_operation_may_fail_for_good() {
     }
 }
 
-/// Checks that the folder opens with a prefix, and that the rest can be added.
+/// Checks that the folder opens with a prefix of the records, and that the rest can be added.
 fn check(folder: &MemoryFolder, model: &Model) {
     let index = open(folder, &model.log, true);
     model
