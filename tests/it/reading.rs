@@ -57,7 +57,7 @@ async fn a_log_has_a_line_for_each_record_with_names_and_json() {
     });
     assert_eq!(paid["movements"], json!([movement]));
 
-    // Numbers count the records of the file, and those of an economy with its name.
+    // Without `--economy`, `--after` is a number of the file; with it, a number of the economy.
     let file_after = ["log", text(&file), "--after", "2", "--limit", "3"];
     let numbers: Vec<_> = lines(&stdout_of(&bursar(&file_after)))
         .iter()

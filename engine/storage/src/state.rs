@@ -20,11 +20,11 @@ pub struct State {
     pub(crate) economies: OrdMap<EconomyId, Arc<Books>>,
     /// The number of each economy in the file.
     pub(crate) numbers: OrdMap<EconomyId, EconomyNumber>,
-    /// The newest record in the file.
+    /// The number of the newest record in the file.
     pub(crate) record: u64,
-    /// The newest movement in the file.
+    /// The number of the newest movement in the file.
     pub(crate) movement: u64,
-    /// The newest commit in the file.
+    /// The number of the newest commit in the file.
     pub(crate) batch: u64,
     /// The hash of the newest frame, which covers all frames before it.
     pub(crate) log_head: Digest,
@@ -119,7 +119,7 @@ impl State {
         self.by_due.get_min().map(|(due_at, _)| *due_at)
     }
 
-    /// Returns the hold that expired first by `now`, except in economies to skip.
+    /// Returns the first hold that expires at `at` or before, in an economy that is not in `passed`.
     pub(crate) fn first_due(
         &self,
         at: Timestamp,
@@ -216,7 +216,8 @@ impl State {
         self.follow(record, link)
     }
 
-    /// Returns the movements of a record of another file by number, as they are after its changes.
+    /// Returns the movements of a record of another file, with the numbers that their accounts and assets have in this
+    /// file after the record's changes.
     pub(crate) fn number_movements(
         &self,
         record: &Record,
@@ -292,8 +293,8 @@ impl State {
 }
 
 /// Checks the time of a record. It must not be before the economy's previous record, unless the record sets the
-/// clock: then it must be the time that the record sets, and the time before must not be before any record. Times of
-/// different economies are independent, because an imported economy may be older.
+/// clock: then it must be the time that the record sets, and the replaced time must not be before the previous
+/// record. Times of different economies are independent, because an imported economy may be older.
 fn check_stamp(changes: &[Change], before: Timestamp, at: Timestamp) -> Result<(), &'static str> {
     let set = |change: &Change| {
         if let Change::ClockSet { from, to } = change {

@@ -175,7 +175,7 @@ impl RoundOutcome {
 }
 
 impl Game {
-    /// Declines to double the stake after the first two cards.
+    /// Declines to double the stake once the member has taken a third card.
     pub(crate) fn check_double(&self) -> Result<(), Decline> {
         if self.player.count() == 2 {
             return Ok(());
