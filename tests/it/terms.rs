@@ -1,4 +1,4 @@
-//! Fixed terms: money is paid by the configuration that was in force when it was paid in, not by a later one.
+//! Fixed terms: a payout follows the configuration that was in force when the money was paid in, not a later one.
 
 use bursar_server::bundled;
 use bursar_testkit::Economy;
@@ -135,7 +135,7 @@ fn potions(price: u64) -> Economy {
     economy
 }
 
-/// Transfers a potion of the member to another one.
+/// Transfers a potion from the member to another member.
 fn use_up(economy: &mut Economy) {
     economy.transfer("user:1", "user:2", "item:potion", 1);
 }
@@ -167,7 +167,7 @@ fn a_newer_purchase_is_not_refunded_at_an_older_price() {
     assert_eq!(refund(&mut economy, 1), Err("item_gone".into()));
     assert_eq!(refund(&mut economy, 2), Ok(50));
     assert_eq!(economy.balance("user:1", "coin"), 900);
-    // Nor if the newer purchase is not refundable.
+    // It is not refunded either if the newer purchase is not refundable.
     let never = json!({"items": [{"item": "item:potion", "price": {"coin": 50}}]});
     economy.configure("shop", never);
     assert_eq!(buy(&mut economy), Value::Null);

@@ -1,6 +1,6 @@
 //! The sandboxed runtime of plugins: checks components, compiles them and runs calls.
 //!
-//! A plugin is a WebAssembly component that speaks the contract in `wit/plugin.wit`. A call takes a component and a
+//! A plugin is a WebAssembly component that follows the contract in `wit/plugin.wit`. A call takes a component and a
 //! [`Draft`](bursar_ledger::Draft) of the books, and returns a transcript of what the plugin requested. Nothing is
 //! committed here: the ledger decides about the transcript later. This crate uses no database and no network.
 //!

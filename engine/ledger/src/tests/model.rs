@@ -16,7 +16,7 @@ pub(super) struct Model {
     credits: BTreeMap<(String, String), i128>,
     ceilings: BTreeMap<(String, String), i128>,
     supplies: BTreeMap<String, i128>,
-    /// The frozen and closed accounts; true for a closed one.
+    /// The frozen and the closed accounts.
     shut: BTreeSet<String>,
     closed: BTreeSet<String>,
     holds: BTreeMap<HoldId, Held>,
@@ -136,8 +136,8 @@ impl Model {
         there.then_some((-credit, ceiling))
     }
 
-    /// Returns true if a key's cap allows the movements: all movements of an asset count, whatever
-    /// comes back.
+    /// Returns true if a key's cap allows the movements. All movements of an asset count, including
+    /// those that move an amount back.
     fn is_within(cap: Option<&TransferCap>, postings: &[(&str, &str, &str, u64)]) -> bool {
         let mut moved: BTreeMap<&str, i128> = BTreeMap::new();
         for (_, _, asset, amount) in postings {
@@ -332,7 +332,7 @@ impl Model {
         self.holds.remove(&id).is_some()
     }
 
-    /// Ends expired holds, or defers them.
+    /// Ends a hold that has expired, or defers its end.
     pub(super) fn expire(&mut self, id: HoldId) -> bool {
         let Some(held) = self.holds.get(&id).cloned() else {
             return false;
