@@ -1,4 +1,5 @@
-//! Requests that are equal whenever they are repeated, and the checks of a file after some of them.
+//! Requests whose content follows from their numbers, so that a repeated one is equal, and the checks of a file that
+//! has received some of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -193,7 +194,7 @@ pub(crate) fn insist(storage: &Storage, number: u64) -> Option<Answer> {
     }
 }
 
-/// Opens the economies.
+/// Returns the submissions that open the economies.
 pub(crate) fn founding() -> Vec<Submission> {
     let coin = AssetPatch {
         kind: Some(AssetKind::Currency),
