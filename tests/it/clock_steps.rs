@@ -40,7 +40,7 @@ enum Event {
     Set(i64),
     /// A hold is placed for this many seconds.
     Hold(u64),
-    /// The server stops in order or is killed, and starts after a while.
+    /// The server stops in an orderly way or is killed, and starts after a while.
     Restart { killed: bool, down_ms: u64 },
     /// The machine is rebooted.
     Boot { killed: bool, down_ms: u64 },
@@ -203,7 +203,7 @@ impl World {
         }
     }
 
-    /// Stops the server in order, or continues with a copy of the file taken while it ran, as after a kill.
+    /// Stops the server in an orderly way, or continues with a copy of the file taken while it ran, as after a kill.
     fn stop(&mut self, killed: bool) {
         let storage = self.storage.take().unwrap();
         if killed {
@@ -294,7 +294,7 @@ impl World {
         Ok(())
     }
 
-    /// Asserts that the audit of the file passes, and that of a file its economy is imported into.
+    /// Asserts that the audit of the file passes, and also the audit of a new file into which its economy is imported.
     fn end(mut self) {
         self.set_file();
         self.stop(false);

@@ -75,7 +75,7 @@ fn a_changed_balance_makes_a_call_that_read_it_stale() {
     );
 }
 
-/// Buyers of different things must not collide on the shop's income.
+/// A purchase that changes the shop's balance must not make purchases of other items stale.
 #[test]
 fn a_changed_result_of_has_at_least_makes_a_call_stale() {
     check_rows(
