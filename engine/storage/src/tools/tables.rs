@@ -1,7 +1,7 @@
 //! A copy of a file as plain tables, for any program that reads SQLite files.
 //!
-//! The records are replayed from the first one with all checks of a start, so the tables are complete and right, or
-//! are not there.
+//! The records are replayed from the first one with all checks of a start, so the tables are either complete and
+//! right, or not written.
 
 mod rows_of_record;
 mod rows_of_state;
@@ -17,13 +17,13 @@ use crate::tools::listing::ListedRecord;
 use crate::tools::partial::{self, NewFileError};
 use rows_of_record::RecordTables;
 
-/// The tables.
+/// The SQL that creates the tables.
 const SCHEMA: &str = include_str!("tables/schema.sql");
 
-/// The indexes of the tables.
+/// The SQL that creates the indexes of the tables.
 const INDEXES: &str = include_str!("tables/indexes.sql");
 
-/// The tables of a file.
+/// The report on a copy of a file as plain tables.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TablesReport {
     /// The path of the tables.
