@@ -97,8 +97,8 @@ pub struct Hold {
     /// The server seed that the hold's game has drawn from. It stays secret while the hold is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The end of the last outage after which the hold was extended. A start that was interrupted finds the
-    /// outage again, and extends the hold only by the time after it.
+    /// The end of the last outage for which the hold was extended. If a start was interrupted, the next one finds
+    /// the same outage again, and extends the hold only by the time after this end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outage_until: Option<Timestamp>,
 }

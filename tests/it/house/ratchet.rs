@@ -1,6 +1,6 @@
 //! Lists of figures that are above their limit today and may only fall.
 //!
-//! Each list is a file in `ratchet/` with a name and a figure a line. `UPDATE_EXPECT=1` lowers the figures to those of
+//! Each list is a file in `ratchet/`, with a figure and a name on each line. `UPDATE_EXPECT=1` lowers the figures to those of
 //! the sources; it never raises one.
 
 use std::collections::BTreeMap;
