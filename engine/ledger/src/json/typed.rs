@@ -77,7 +77,7 @@ impl<'de> ValueReader<'_, 'de> {
     }
 }
 
-/// Implements methods that read numbers as they are written. Other numbers than whole ones are left unread.
+/// Implements methods that read numbers as they are written. Numbers that are not whole are left unread.
 macro_rules! as_written {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, UnreadText> {

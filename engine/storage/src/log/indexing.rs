@@ -61,7 +61,7 @@ pub(crate) fn open_whole(file: &Path) -> Result<Arc<Index>> {
     Ok(Arc::new(index))
 }
 
-/// Adds the records to an index that it does not have yet.
+/// Adds the records of the log that an index lacks.
 pub(crate) fn catch_up(database: &Database, index: &Index) -> Result<()> {
     let mut indexed = index.indexed();
     let next = LogReader::open(database)?.frame_of(indexed.saturating_add(1))?;
@@ -71,7 +71,7 @@ pub(crate) fn catch_up(database: &Database, index: &Index) -> Result<()> {
     let before = frame.header.first_record.saturating_sub(1);
     each_frame(database, before, |frame| {
         let mut entries = Vec::new();
-        // Each record is read once: reading them by number would skip those before each.
+        // Each record is read once. A read by number would have to skip the earlier records of the frame each time.
         for record in frame.records() {
             let record = record?;
             if record.id > indexed {
@@ -84,7 +84,7 @@ pub(crate) fn catch_up(database: &Database, index: &Index) -> Result<()> {
     })
 }
 
-/// A log, as its index sees it.
+/// The identity of a log, by which its index recognises it.
 struct IndexedLog<'a> {
     database: &'a Database,
     file_id: [u8; 16],
