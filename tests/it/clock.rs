@@ -183,7 +183,7 @@ fn export_and_import(folder: &TempDir, machine: &Machine) {
     assert_audit_passes(&other);
 }
 
-/// Starts a server on this machine, which must be refused, and returns the reason.
+/// Starts a server on this machine, expects that the start is refused, and returns the reason.
 async fn refused_start(machine: &Machine, file: &Path) -> String {
     let source = machine.source();
     let setup = TestServer::setup(file, |setup| setup.clock = source);

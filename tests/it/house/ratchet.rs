@@ -1,7 +1,7 @@
 //! Lists of figures that are above their limit today and may only fall.
 //!
-//! Each list is a file in `ratchet/`, with a figure and a name on each line. `UPDATE_EXPECT=1` lowers the figures to those of
-//! the sources; it never raises one.
+//! Each list is a file in `ratchet/`, with a figure and a name on each line. `UPDATE_EXPECT=1` lowers the figures to
+//! those of the sources; it never raises one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -19,7 +19,7 @@ const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 /// The way in which the measured server keeps records.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub(super) struct Durability {
-    /// The promise of every figure.
+    /// The durability with which every figure is measured.
     pub(super) commit: &'static str,
     /// The file system of the temporary database; none if the system does not report it.
     pub(super) file_system: Option<String>,
@@ -51,7 +51,8 @@ impl Durability {
     }
 }
 
-/// Finds the file system of a folder: the mount with the longest path above it, and the last of those.
+/// Finds the file system of a folder: the mount with the longest path above it, and the last one if several have that
+/// path.
 fn file_system(folder: &Path, mounts: &str) -> Option<String> {
     let mut found: Option<(usize, String)> = None;
     for line in mounts.lines() {

@@ -12,8 +12,8 @@ use crate::log::store::Log;
 const BEHIND_PAUSE: Duration = Duration::from_millis(2);
 
 impl<L: Log> Writer<L> {
-    /// Waits for a moment and returns true if the index is behind and the queue is not closed: the memory of what is
-    /// not indexed yet is bounded. Fails if the index can never be written.
+    /// Waits for a moment if the index is behind, and then returns true unless the queue is closed. The wait bounds the
+    /// memory of the records that are not indexed yet. Fails if the index can never be written.
     ///
     /// Waiting requests fill the queue meanwhile. They are refused once the index cannot be written, as on a full disk,
     /// because their clients would wait for an unknown time.
@@ -50,7 +50,7 @@ impl<L: Log> Writer<L> {
                 ..
             }
         ) {
-            // The index outlives a rebuilt state. The next start checks all of it, and rebuilds it.
+            // To rebuild the state would not repair the index. The next start checks all of it, and rebuilds it.
             tracing::error!(%error, "the index is not sound; giving the file up");
             return Recovered::GaveUp;
         }
