@@ -20,8 +20,8 @@ impl Books {
         self.holds.holds.len()
     }
 
-    /// Returns open holds in the order of their ids, from the one after `after` on: those of one source
-    /// account, or all.
+    /// Returns the open holds whose ids are above `after`, in the order of their ids. With a `source`, returns only
+    /// the holds of this account.
     pub fn holds_after<'a>(
         &'a self,
         source: Option<&'a AccountId>,

@@ -1,4 +1,5 @@
-//! `bursar bench`: the rate, the latency and the cost of a server, next to those of an echo on the same listener.
+//! `bursar bench`: the rate, the latency and the cost of a server, compared with those of an echo on the same
+//! listener.
 
 mod alarm;
 mod driver;
@@ -45,7 +46,7 @@ impl BenchOptions {
     async fn measure(self) -> CommandResult {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        // The load ends at the next look at this, so that the server and its folder are removed in every case.
+        // The load checks this flag and ends by itself, so that the server and its folder are removed in every case.
         tokio::spawn(async move {
             drop(tokio::signal::ctrl_c().await);
             stopped.store(true, Ordering::Relaxed);
