@@ -91,7 +91,8 @@ fn buy(call: &Call<Config>, arguments: BuyArguments) -> Result<BuyReply, Decline
                 call.set(&key, &purchases);
             }
         }
-        // The member's name is too long for a key, so purchases are not stored. Without a promise, this one need not be.
+        // The member's name is too long for a key, so purchases are not stored. Without a promise, this one need not
+        // be stored.
         Err(_) if promise.is_none() => {}
         Err(decline) => return Err(decline),
     }

@@ -25,7 +25,7 @@ const FUEL: u64 = 10_000_000;
 /// The most fuel that one request can use beyond the limit: the largest text, at the highest price of a byte.
 const LAST_CHARGE: u64 = 256 * 1024 * 10 + 100_000;
 
-/// Processor time of one call that fuel should have prevented. A call with this fuel takes some tens of milliseconds.
+/// The processor time that no call reaches, because its fuel ends much earlier: after some tens of milliseconds.
 const CPU_MAX: Duration = Duration::from_secs(20);
 
 fn guests() -> u64 {

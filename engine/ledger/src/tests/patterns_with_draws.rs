@@ -208,7 +208,7 @@ fn a_repayment_without_room_ends_the_call_before_its_draw() {
     );
 }
 
-/// A payment by the caller need not be payable back. The caller's room is reserved for secured amounts.
+/// A payment by the caller reserves no room for its repayment. The caller's room is reserved for secured amounts.
 #[test]
 fn a_payment_of_the_caller_reserves_no_repayment() {
     check_gang(
@@ -232,7 +232,8 @@ fn a_payment_of_the_caller_reserves_no_repayment() {
     );
 }
 
-/// The ceiling is lowered while the call runs: it runs again, and ends before its draw.
+/// A call is stale, and runs again, if the ceiling of an account that it has debited is lowered while it runs, or if
+/// the account is frozen.
 #[test]
 fn a_ceiling_that_changes_makes_the_call_run_again() {
     check_gang(

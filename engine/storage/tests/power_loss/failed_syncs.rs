@@ -46,7 +46,7 @@ impl Machine {
         }
     }
 
-    /// Sends each of some requests once. Stops at the fault if `stops` is set.
+    /// Sends each of some requests once. Stops at the fault if `stops_at_fault` is set.
     fn ask(&mut self, times: u64, stops_at_fault: bool) {
         let Ok(storage) = open(self.folder.path()) else {
             return;
