@@ -1,4 +1,4 @@
-//! A writer whose every step on a real file is reported to the test, which may let it fail there.
+//! A writer on a real file. It reports each of its steps to the test, which can make the step fail.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -151,7 +151,7 @@ pub(super) fn pace() -> MaintenanceConfig {
     }
 }
 
-/// Returns a writer on a file that does not run yet, and the state that it shares.
+/// Creates a writer on a file without starting it. Returns the writer and the state that it shares.
 pub(super) fn prepare(
     path: &Path,
     render: Render,
