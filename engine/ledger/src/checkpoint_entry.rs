@@ -55,7 +55,7 @@ pub enum CheckpointEntry {
     Asset(AssetId, Arc<Asset>, AssetNumber),
     /// An account with its number and balances.
     Account(AccountId, Arc<Account>),
-    /// An open hold, after its source account.
+    /// An open hold. It comes after its source account.
     Hold(HoldId, Arc<Hold>),
     /// The link between a transfer and its reversal.
     Reversal(TransferId, Reversal),
@@ -63,9 +63,9 @@ pub enum CheckpointEntry {
     Flow(AssetId, Day, Option<PluginName>, Flow),
     /// A plugin without its state, which follows in entries of its own.
     Plugin(PluginName, Arc<Plugin>),
-    /// An entry of a plugin's state, after the plugin.
+    /// An entry of a plugin's state. It comes after the plugin.
     State(PluginName, Arc<str>, Arc<str>),
-    /// The plugin id that a name is bound to, before the plugin if it is installed.
+    /// The plugin id that a name is bound to. It comes before the plugin, if one of that name is installed.
     BoundName(PluginName, PluginId),
     /// An API key.
     Key(KeyId, Arc<ApiKey>),
