@@ -1,5 +1,5 @@
-//! Lookup and reversal of transfers: once, linked in both directions, and below a floor only by force of an
-//! admin with a reason.
+//! The look-up and the reversal of transfers. A reversal happens once and is linked in both directions. Only an
+//! admin can force one below a floor, and has to give a reason.
 
 use bursar_server::client::Response;
 use serde_json::{Value, json};

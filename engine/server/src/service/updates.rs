@@ -145,7 +145,7 @@ impl Service {
         }
     }
 
-    /// Registers each bundled plugin with an installation that follows it and has another component.
+    /// Registers each bundled plugin that an installation follows, if the installation has another component of it.
     pub(super) async fn update_bundled(&self) {
         for bundled in bundled::PLUGINS {
             let digest = Digest::of(bundled.bytes);

@@ -103,7 +103,7 @@ fn a_backup_under_load_is_the_log_up_to_its_head() {
     storage.close();
     drop(storage);
     for report in reports {
-        // A restored file is an opened copy.
+        // The copy is opened, as a restored file is.
         assert_eq!(all_promises_hold(&report.path).records, report.records);
         let restored = open(&report.path);
         answered(ask(
