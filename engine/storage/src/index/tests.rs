@@ -1,4 +1,5 @@
-//! The index next to the log: exact against a naive model, after power cuts, faults and damage, and while it is built.
+//! Tests of the index against a naive model. Its answers are exact after power cuts, faults and damage, and while it is
+//! built.
 
 mod concurrent;
 mod faults;

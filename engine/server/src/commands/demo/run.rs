@@ -81,7 +81,7 @@ impl DemoRun {
         Ok(())
     }
 
-    /// Stops the server with SIGTERM and waits for its end. Blocks. Returns true if it ended in order.
+    /// Stops the server with SIGTERM and waits for its end. Blocks. Returns true if it ended in an orderly way.
     pub(super) fn stop(&mut self) -> Result<bool, DemoError> {
         let server = self.server.take().ok_or(DemoError::NotRunning)?;
         Ok(server.stop()?.success())
