@@ -134,7 +134,7 @@ async fn invalid_limits_of_a_key_are_refused_by_pointer() {
     server.close().await;
 }
 
-/// Starts a server whose clock for rate limits a test moves. Returns a function that advances it by seconds.
+/// Starts a server with a clock of its own for rate limits. Returns a function that advances this clock by seconds.
 async fn server_with_rate_clock() -> (TestServer, GuildClient, impl Fn(u64)) {
     let now = Arc::new(AtomicU64::new(0));
     let read = Arc::clone(&now);

@@ -26,7 +26,7 @@ pub(crate) struct Lot {
     hold: HoldId,
     highest: Option<PlacedBid>,
     terms: LotTerms,
-    /// The time of the next check, by which lots wait.
+    /// The time of the next check. It is part of the key under which the lot waits.
     #[serde(rename = "looked_at_ms")]
     next_check_ms: u64,
     /// The number of attempts to settle the lot that were blocked.

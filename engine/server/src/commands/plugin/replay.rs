@@ -61,9 +61,9 @@ enum ReplayResult {
     Same,
     /// Another result, with the differences.
     Differs(Vec<String>),
-    /// None, because the recorded call did not run or did not end.
+    /// No result, because the recorded call did not run or did not end.
     NotRecorded,
-    /// None, because the replay failed, with the reason.
+    /// No result, because the replay failed, with the reason.
     Failed(String),
 }
 
