@@ -28,7 +28,7 @@ pub(crate) enum Exports {
 }
 
 impl Exports {
-    /// Binds the exports of a component of a version. Optional exports may be missing.
+    /// Binds the exports of a component that follows this version of the contract. Optional exports may be missing.
     pub(crate) fn new(pre: InstancePre<Guest>, version: ContractVersion) -> Result<Self> {
         Ok(match version {
             ContractVersion::V0_1 => Self::V0_1 {
