@@ -101,7 +101,8 @@ fn outcome_of(response: &Response) -> String {
     }
 }
 
-/// Creates the economy with many members on concurrent connections, because one by one takes too long.
+/// Creates the economy with many members. It uses concurrent connections, because creating the members one by one
+/// takes too long.
 pub(crate) async fn with_many_members(
     server: TestServer,
     members: u64,

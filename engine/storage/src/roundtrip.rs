@@ -105,7 +105,7 @@ fn check_piece(change: &Change, books: &Books) -> Result<(), String> {
     })
 }
 
-/// The bytes of most acts as JSON, at most.
+/// The number of bytes that most acts do not exceed as JSON.
 const TEXT_BYTES: usize = 512;
 
 fn to_json(value: &impl Serialize) -> Result<String, String> {
