@@ -1,9 +1,9 @@
 //! The rules of an economy: a deterministic state machine for accounts, assets, holds, plugins and draws.
 //!
 //! [`Books`] are the state of one economy, and an [`Act`] is a request to change it. [`decide`] checks an act against
-//! the books and returns a [`Verdict`]; its [`Decision`] is applied by [`Books::apply`]. The crate uses no files, clock,
-//! randomness, network or threads: times, ids and seeds are arguments. The same acts in the same order therefore lead
-//! to the same books on every machine, and a log of acts and effects is enough to rebuild everything.
+//! the books and returns a [`Verdict`]; its [`Decision`] is applied by [`Books::apply`]. The crate uses no files,
+//! clock, randomness, network or threads: times, ids and seeds are arguments. The same acts in the same order therefore
+//! lead to the same books on every machine, and a log of acts and effects is enough to rebuild everything.
 //!
 //! ```
 //! use bursar_ledger::{Act, Books, Seed, Timestamp, Verdict, decide};
