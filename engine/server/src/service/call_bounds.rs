@@ -41,7 +41,7 @@ pub struct CallBounds {
 
 impl CallBounds {
     /// Returns the limits of a server. Plugins have a thread for each core except one, which is left to the
-    /// writer and the API; at least [`WORKERS_MIN`] and at most [`WORKERS_MAX`].
+    /// writer and the API; at least `WORKERS_MIN` and at most [`WORKERS_MAX`].
     pub fn standard() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
